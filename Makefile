@@ -1,0 +1,82 @@
+# The verbs of the house: demo, test, bench, fuzz, lint, run. Each first makes .venv from the locked, hash-checked
+# dependencies where it is missing or older than the lock file.
+SHELL := /bin/sh
+VENV ?= .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+HOST ?= 127.0.0.1
+TEST_PROCESSES ?= 2
+ARGS ?=
+export JOULEBOOK_SITE_URL ?= http://localhost:$(PORT)
+
+FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14; do \
+	  command -v $$python >/dev/null 2>&1 && $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' && break; \
+	  python=; \
+	done; \
+	[ -n "$$python" ] || { echo "Joulebook needs Python 3.11 or newer: none found (PYTHON=/path/to/python names one)" >&2; exit 1; }
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+SERVE = exec $(BIN)/gunicorn --bind $(HOST):$(PORT) --workers 1 --threads 8 portal.wsgi
+
+.PHONY: help demo run test bench fuzz lint lock
+help:
+	@echo "make demo   a small made-up cluster in the browser: http://localhost:$(PORT)"
+	@echo "make run    this site, on what is in var/ (or DATABASE_URL)"
+	@echo "make test   all tests, with the services they need (SERVICES=skip: without)"
+	@echo "make bench  the benchmarks; writes docs/performance.md"
+	@echo "make fuzz   the property tests, long"
+	@echo "make lint   style, types, migrations, settings"
+	@echo "make lock   resolve the dependencies anew"
+
+demo: $(VENV)/.locked
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@JOULEBOOK_DEMO=1 $(BIN)/python manage.py demo
+	@echo "Joulebook is at http://localhost:$(PORT) (stop it with Ctrl-C)"
+	@JOULEBOOK_DEMO=1 $(SERVE)
+
+run: $(VENV)/.locked
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@echo "Joulebook is at $$JOULEBOOK_SITE_URL (stop it with Ctrl-C)"
+	@$(SERVE)
+
+test: $(VENV)/.locked-dev
+	@$(BIN)/python -m tests.services.install
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
+
+bench: $(VENV)/.locked-dev
+	$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(VENV)/.locked-dev
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal -m hypothesis $(ARGS)
+
+lint: $(VENV)/.locked-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check
+	JOULEBOOK_SITE_URL=https://energy.example.org $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+# The resolver is a tool of the maintainers, not of the site, and stands beside the environment, not in it.
+# --no-config keeps what this machine says about packages out of the lock files.
+LOCK = $(VENV)/uv/bin/uv --no-config pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--fork-strategy fewest --generate-hashes --upgrade --custom-compile-command "make lock"
+lock: $(VENV)/.python
+	$(BIN)/python -m venv $(VENV)/uv
+	$(VENV)/uv/bin/python -m pip install --quiet uv
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --extra dev --constraints requirements.lock --output-file requirements-dev.lock
+
+$(VENV)/.python:
+	@$(FIND_PYTHON); echo "making $(VENV) with $$python" >&2; $$python -m venv $(VENV) \
+	  || { echo "making $(VENV) failed: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.locked: requirements.lock $(VENV)/.python
+	@echo "installing the locked dependencies" >&2
+	@$(PIP_INSTALL) requirements.lock
+	@touch $@
+
+$(VENV)/.locked-dev: requirements-dev.lock $(VENV)/.python
+	@echo "installing the locked dependencies, tests included" >&2
+	@$(PIP_INSTALL) requirements-dev.lock
+	@touch $@ $(VENV)/.locked

@@ -1,0 +1,215 @@
+"""The ledger: node-days, what allocations drew in them, job totals and roll-ups.
+
+Everything here is derived, by one writer, from samples, jobs and the dated description
+of the machine, and can be rebuilt bit for bit. Joules by quarter hour are packed as
+little-endian float64.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from measurements.models.cluster import Cluster, Node, NodeType
+from measurements.models.jobs import Allocation, Job
+
+
+class Quality(models.TextChoices):
+    """How a figure came about, worst first."""
+
+    NONE = "none", _("none")
+    ESTIMATED = "estimated", _("estimated")
+    REPORTED = "reported", _("reported")
+    PARTIAL = "partial", _("partial")
+    APPORTIONED = "apportioned", _("apportioned")
+    COARSE = "coarse", _("coarse")
+    METERED = "metered", _("metered")
+
+
+class DirtyMark(models.Model):
+    """Something to be rebuilt.
+
+    ``version`` is drawn anew by each mark: a rebuild reads it first and removes the mark
+    only if it is still the same. A claim is a lease; it expires.
+    """
+
+    version = models.BigIntegerField()
+    claimed_by = models.CharField(max_length=128, blank=True, default="")
+    claimed_until = models.DateTimeField(null=True)
+
+    class Meta:
+        abstract = True
+
+
+class DirtyNodeDay(DirtyMark):
+    """A node's UTC day whose samples, jobs or description changed."""
+
+    cluster = models.ForeignKey(Cluster, models.CASCADE)
+    node = models.ForeignKey(Node, models.CASCADE, db_index=False)
+    day = models.DateField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["cluster", "day", "node"], name="dirty_node_day_once")]
+
+    def __str__(self) -> str:
+        return f"{self.node} {self.day}"
+
+
+class DirtyJob(DirtyMark):
+    """A job whose total is out of date."""
+
+    job = models.OneToOneField(Job, models.CASCADE, primary_key=True)
+
+    def __str__(self) -> str:
+        return f"{self.job}"
+
+
+class DirtyDay(DirtyMark):
+    """A cluster's UTC day whose roll-ups are out of date."""
+
+    cluster = models.ForeignKey(Cluster, models.CASCADE)
+    day = models.DateField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["cluster", "day"], name="dirty_day_once")]
+
+    def __str__(self) -> str:
+        return f"{self.cluster} {self.day}"
+
+
+class NodeDay(models.Model):
+    """One node, one UTC day, closed: metered = jobs + unallocated."""
+
+    cluster = models.ForeignKey(Cluster, models.CASCADE)
+    node = models.ForeignKey(Node, models.CASCADE, db_index=False)
+    day = models.DateField()
+    metered_j = models.FloatField()
+    jobs_j = models.FloatField()
+    unallocated_j = models.FloatField()
+    unplaced_j = models.FloatField(help_text="Joules of a counter that are known but not placed [J].")
+    covered_us = models.BigIntegerField()
+    samples = models.BigIntegerField()
+    margin_ms = models.BigIntegerField(help_text="How far beyond the day samples were read [ms].")
+    flags = models.PositiveSmallIntegerField(default=0)
+    metered_quarters = models.BinaryField(help_text="[J], 96 float64")
+    unallocated_quarters = models.BinaryField(help_text="[J], 96 float64")
+
+    class Meta:
+        ordering = ["cluster", "day", "node"]
+        constraints = [models.UniqueConstraint(fields=["node", "day"], name="node_day_once")]
+        indexes = [models.Index(fields=["cluster", "day"], name="node_day_cluster")]
+
+    def __str__(self) -> str:
+        return f"{self.node} {self.day}"
+
+
+class NodeHour(models.Model):
+    """One node, one UTC hour; hours without any sample or covered time have no row."""
+
+    node = models.ForeignKey(Node, models.CASCADE, db_index=False)
+    day = models.DateField()
+    hour = models.PositiveSmallIntegerField()
+    energy_j = models.FloatField()
+    unallocated_j = models.FloatField()
+    covered_us = models.BigIntegerField()
+    samples = models.IntegerField()
+    min_w = models.FloatField(null=True)
+    max_w = models.FloatField(null=True)
+
+    class Meta:
+        ordering = ["node", "day", "hour"]
+        constraints = [models.UniqueConstraint(fields=["node", "day", "hour"], name="node_hour_once")]
+
+    def __str__(self) -> str:
+        return f"{self.node} {self.day} {self.hour:02d} h"
+
+
+class AllocationEnergy(models.Model):
+    """A ledger row: what one allocation drew on one UTC day."""
+
+    allocation = models.ForeignKey(Allocation, models.CASCADE, related_name="energies", db_index=False)
+    job = models.ForeignKey(Job, models.CASCADE, related_name="energies")
+    node = models.ForeignKey(Node, models.CASCADE, db_index=False)
+    day = models.DateField()
+    energy_j = models.FloatField()
+    gpu_energy_j = models.FloatField(help_text="Part of energy_j [J].")
+    first_quarter = models.PositiveSmallIntegerField()
+    quarters = models.BinaryField(help_text="[J] by quarter hour from first_quarter on, float64")
+    covered_us = models.BigIntegerField()
+    elapsed_us = models.BigIntegerField()
+    samples = models.IntegerField()
+    expected_samples = models.FloatField(help_text="Elapsed ÷ nominal interval.")
+    apportioned = models.BooleanField()
+    flags = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["node", "day", "allocation"]
+        constraints = [models.UniqueConstraint(fields=["allocation", "day"], name="allocation_energy_once")]
+        indexes = [
+            models.Index(fields=["node", "day"], name="allocation_energy_node_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.allocation_id} {self.day}"
+
+
+class Figures(models.Model):
+    """What is summed over ledger rows."""
+
+    energy_j = models.FloatField()
+    gpu_energy_j = models.FloatField()
+    filled_j = models.FloatField(help_text="Reported or estimated for what was not metered [J]; not part of energy_j.")
+    covered_us = models.BigIntegerField()
+    elapsed_us = models.BigIntegerField()
+    samples = models.BigIntegerField()
+    expected_samples = models.FloatField()
+    quality = models.CharField(max_length=12, choices=Quality.choices)
+
+    class Meta:
+        abstract = True
+
+
+class JobEnergy(Figures):
+    """A job's total over all its runs, nodes and days."""
+
+    job = models.OneToOneField(Job, models.CASCADE, primary_key=True, related_name="energy")
+    flags = models.PositiveSmallIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.job}: {self.energy_j} J"
+
+
+class UserDay(Figures):
+    """User × UTC day × node type."""
+
+    cluster = models.ForeignKey(Cluster, models.CASCADE)
+    username = models.CharField(max_length=255)
+    day = models.DateField()
+    node_type = models.ForeignKey(NodeType, models.CASCADE, db_index=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["username", "cluster", "day", "node_type"], name="user_day_once")
+        ]
+        indexes = [models.Index(fields=["cluster", "day"], name="user_day_cluster")]
+
+    def __str__(self) -> str:
+        return f"{self.username} {self.day}"
+
+
+class ProjectDay(Figures):
+    """Project × UTC day × node type."""
+
+    cluster = models.ForeignKey(Cluster, models.CASCADE)
+    account = models.CharField(max_length=255)
+    day = models.DateField()
+    node_type = models.ForeignKey(NodeType, models.CASCADE, db_index=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "cluster", "day", "node_type"], name="project_day_once")
+        ]
+        indexes = [models.Index(fields=["cluster", "day"], name="project_day_cluster")]
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.day}"

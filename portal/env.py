@@ -1,0 +1,97 @@
+"""Typed readers of environment variables: nonsense stops the start with a sentence, never turns into a default."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off"}
+
+
+def env_str(name: str, default: str = "") -> str:
+    """The variable without surrounding blanks; an empty one counts as not set."""
+    return os.environ.get(name, "").strip() or default
+
+
+def env_secret(name: str) -> str:
+    """A secret from ``NAME``, or from the file that ``NAME_FILE`` points to."""
+    path = env_str(f"{name}_FILE")
+    if not path:
+        return env_str(name)
+    if env_str(name):
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set: keep one")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ImproperlyConfigured(f"{name}_FILE={path} cannot be read: {fault}") from fault
+
+
+def env_bool(name: str, *, default: bool) -> bool:
+    """1, true, yes, on or 0, false, no, off."""
+    text = env_str(name).lower()
+    if text in TRUE | FALSE:
+        return text in TRUE
+    if text:
+        raise ImproperlyConfigured(f"{name}={text!r} is neither yes nor no: use 1 or 0")
+    return default
+
+
+def env_choice(name: str, choices: tuple[str, ...], default: str) -> str:
+    """One of ``choices``, spelled as listed."""
+    text = env_str(name, default)
+    if text not in choices:
+        raise ImproperlyConfigured(f"{name}={text!r} is none of {', '.join(choices)}")
+    return text
+
+
+def env_zone(name: str, default: str) -> str:
+    """The name of a time zone that this machine knows."""
+    text = env_str(name, default)
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as fault:
+        raise ImproperlyConfigured(f"{name}={text!r} is no time zone: use a name such as Europe/Berlin") from fault
+    return text
+
+
+def env_path(name: str, default: Path) -> Path:
+    """A folder or file, made absolute."""
+    return Path(env_str(name, str(default))).expanduser().resolve()
+
+
+def env_url(name: str, default: str, schemes: tuple[str, ...]) -> SplitResult:
+    """An address with a host and one of ``schemes``."""
+    text = env_str(name, default)
+    try:
+        url = urlsplit(text)
+        usable = bool(url.hostname) and url.scheme in schemes and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ImproperlyConfigured(f"{name}={text!r} is no address such as {schemes[0]}://host")
+    return url
+
+
+def key_from_file(path: Path) -> str:
+    """The installation's own secret key, drawn at the first start and kept readable for its owner only.
+
+    Two first starts at once agree on one key: whoever links the file first wins.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(64), encoding="utf-8")
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text(encoding="utf-8").strip()

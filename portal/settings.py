@@ -1,0 +1,131 @@
+"""Settings of the site; whatever a site may want to change is read from the environment (docs/settings.md)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from portal.env import env_bool, env_choice, env_path, env_secret, env_str, env_url, env_zone, key_from_file
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# --- What a site sets -------------------------------------------------------------------------------------------------
+JOULEBOOK_VAR = env_path("JOULEBOOK_VAR", ROOT / "var")  # everything the site writes, segments included
+JOULEBOOK_DEMO = env_bool("JOULEBOOK_DEMO", default=False)  # the made-up cluster: the login page names its people
+DEBUG = env_bool("JOULEBOOK_DEBUG", default=False)
+SITE_URL = env_url("JOULEBOOK_SITE_URL", "http://localhost:8000", ("https", "http"))
+REDIS_URL = env_secret("REDIS_URL")  # empty: no workers, the commands do all work
+SECRET_KEY = env_secret("JOULEBOOK_SECRET_KEY") or key_from_file(JOULEBOOK_VAR / "secret_key")
+
+# --- Database ---------------------------------------------------------------------------------------------------------
+SQLITE_OPTIONS = {
+    "timeout": 20,  # s a writer waits for another one
+    "transaction_mode": "IMMEDIATE",  # take the write lock first: no deadlock half-way
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",  # readers never wait; a commit is on disk
+}
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's form of a database address: sqlite:///path or postgresql://user:password@host:port/name."""
+    try:
+        config: dict[str, Any] = environ.Env.db_url_config(url)
+    except (ImproperlyConfigured, ValueError, KeyError) as fault:
+        raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {fault}") from fault
+    if config.get("ENGINE") == "django.db.backends.sqlite3":
+        config["OPTIONS"] = {**SQLITE_OPTIONS, **config.get("OPTIONS", {})}
+    elif config.get("ENGINE") == "django.db.backends.postgresql":
+        config |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    else:
+        raise ImproperlyConfigured("DATABASE_URL starts with neither sqlite: nor postgresql:, the two that are tested")
+    return config
+
+
+JOULEBOOK_VAR.mkdir(parents=True, exist_ok=True)
+DATABASES = {"default": database(env_secret("DATABASE_URL") or f"sqlite:///{JOULEBOOK_VAR / 'joulebook.sqlite3'}")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- The house --------------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "measurements",
+    "portal",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "portal.middleware.content_security_policy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Static files: served as they lie in the clone, so that an upgrade needs no collecting step ----------------------------
+STATIC_URL = "static/"
+STATICFILES_DIRS = [ROOT / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- Languages and time -----------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en-gb"  # weeks begin on Monday
+LANGUAGES = [("en-gb", _("English")), ("de", _("German"))]
+LOCALE_PATHS = [ROOT / "portal" / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = env_zone("JOULEBOOK_TIME_ZONE", "UTC")  # days and hours are shown in it; stored is UTC
+
+# --- Who may come in, and how -----------------------------------------------------------------------------------------
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+HTTPS = SITE_URL.scheme == "https"
+ALLOWED_HOSTS = [SITE_URL.hostname or "", "localhost", "127.0.0.1", "[::1]"]
+CSRF_TRUSTED_ORIGINS = [f"{SITE_URL.scheme}://{SITE_URL.netloc}"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# --- Messages go to stderr; stdout belongs to the commands' results ---------------------------------------------------
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": env_choice("JOULEBOOK_LOG_LEVEL", LOG_LEVELS, "WARNING")},
+    "loggers": {"django": {"handlers": [], "propagate": True}},
+}
