@@ -60,9 +60,14 @@ def env_zone(name: str, default: str) -> str:
     return text
 
 
-def env_path(name: str, default: Path) -> Path:
-    """A folder or file, made absolute."""
-    return Path(env_str(name, str(default))).expanduser().resolve()
+def env_folder(name: str, default: Path) -> Path:
+    """A folder, made absolute, and made where it is missing."""
+    folder = Path(env_str(name, str(default))).expanduser().resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise ImproperlyConfigured(f"{name}={folder} cannot be made: {fault.strerror}; name another folder") from fault
+    return folder
 
 
 def env_url(name: str, default: str, schemes: tuple[str, ...]) -> SplitResult:
@@ -84,7 +89,6 @@ def key_from_file(path: Path) -> str:
     Two first starts at once agree on one key: whoever links the file first wins.
     """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(64), encoding="utf-8")

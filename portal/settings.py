@@ -9,12 +9,12 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from portal.env import env_bool, env_choice, env_path, env_secret, env_str, env_url, env_zone, key_from_file
+from portal.env import env_bool, env_choice, env_folder, env_secret, env_url, env_zone, key_from_file
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # --- What a site sets -------------------------------------------------------------------------------------------------
-JOULEBOOK_VAR = env_path("JOULEBOOK_VAR", ROOT / "var")  # everything the site writes, segments included
+JOULEBOOK_VAR = env_folder("JOULEBOOK_VAR", ROOT / "var")  # everything the site writes, segments included
 JOULEBOOK_DEMO = env_bool("JOULEBOOK_DEMO", default=False)  # the made-up cluster: the login page names its people
 DEBUG = env_bool("JOULEBOOK_DEBUG", default=False)
 SITE_URL = env_url("JOULEBOOK_SITE_URL", "http://localhost:8000", ("https", "http"))
@@ -44,7 +44,6 @@ def database(url: str) -> dict[str, Any]:
     return config
 
 
-JOULEBOOK_VAR.mkdir(parents=True, exist_ok=True)
 DATABASES = {"default": database(env_secret("DATABASE_URL") or f"sqlite:///{JOULEBOOK_VAR / 'joulebook.sqlite3'}")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -88,7 +87,7 @@ TEMPLATES = [
     },
 ]
 
-# --- Static files: served as they lie in the clone, so that an upgrade needs no collecting step ----------------------------
+# --- Static files: served as they lie in the clone, so that an upgrade needs no collecting step -----------------------
 STATIC_URL = "static/"
 STATICFILES_DIRS = [ROOT / "static"]
 WHITENOISE_USE_FINDERS = True
@@ -127,5 +126,8 @@ LOGGING = {
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": env_choice("JOULEBOOK_LOG_LEVEL", LOG_LEVELS, "WARNING")},
-    "loggers": {"django": {"handlers": [], "propagate": True}},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "gunicorn.http.wsgi": {"level": "ERROR"},  # else it warns at each HEAD, whose body Django leaves to the server
+    },
 }

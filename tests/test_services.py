@@ -52,7 +52,7 @@ def test_a_service_dies_with_the_process_that_started_it(tmp_path: Path) -> None
     serve = as_account([sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)], None)
     if serve[0] != "setpriv":
         pytest.skip("this machine has no setpriv")
-    code = f"import subprocess, time; subprocess.Popen({serve!r}); time.sleep(60)"
+    code = f"import subprocess, time; subprocess.Popen({serve!r}, start_new_session=True); time.sleep(60)"
     with running([sys.executable, "-c", code], tmp_path / "log", lambda: _listens(port), stop=signal.SIGKILL):
         assert _listens(port)
     for _ in range(100):

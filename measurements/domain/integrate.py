@@ -71,7 +71,13 @@ class Steps:
     hold: int  # ticks at both ends of a stretch
     first: float  # mW held before the first sample and
     last: float  # after the last
-    unplaced_uj: int = 0  # joules of a counter known but not placed, ending in the day
+    lost_uj: IntArray | None = None  # [n - 1] of a counter: what rose in steps that are not bridged
+
+    def unplaced_uj(self, start: int, end: int) -> int:
+        """Energy of a counter that is known but not placed, of steps that end in [start, end)."""
+        if self.lost_uj is None:
+            return 0
+        return int(self.lost_uj[(self.t[1:] >= start) & (self.t[1:] < end)].sum())
 
 
 def gauge_steps(t: IntArray, value_mw: IntArray, nominal_ms: int, gap_ms: int) -> Steps:
@@ -102,9 +108,8 @@ def counter_steps(t: IntArray, value_uj: IntArray, gap_ms: int, ceiling_mw: int,
     covered = np.where(bridged, spacing, 0)
     energy = np.where(bridged, QUARTER_UJ_PER_UJ * gained, 0)
     power = np.where(bridged, TICKS_PER_MS * gained / spacing, 0.0)
-    in_day = (t[1:] >= 0) & (t[1:] < DAY_TICKS)
-    unplaced = int(raw[~bridged & ~fell & in_day].sum())
-    return Steps(t, power, power, bridged, energy, covered, 0, 0.0, 0.0, unplaced)
+    lost = np.where(bridged | fell, 0, raw)
+    return Steps(t, power, power, bridged, energy, covered, 0, 0.0, 0.0, lost)
 
 
 def between_edges(steps: Steps, edges: IntArray) -> tuple[FloatArray, IntArray]:

@@ -23,6 +23,8 @@ from measurements.domain.nodeday import Flag, HourStatistics, NodeDay, Policy, S
 from measurements.domain.units import HOUR_MS, BoolArray, FloatArray, IntArray, Kind
 
 HOUR_TICKS = HOUR_MS * TICKS_PER_MS
+# A rest this little below zero is the rounding of a difference, no fault of a meter.
+ROUNDING_MW = 1e-3
 HOUR_EDGES = np.arange(0, DAY_TICKS + 1, HOUR_TICKS, dtype=np.int64)
 _GPU = re.compile(r"gpu(\d+)$")
 
@@ -41,6 +43,7 @@ class SpanPower:
     floor: FloatArray  # min(rest, idle), and what is above it: only if they are asked for
     dynamic: FloatArray
     gpus: dict[int, FloatArray] = field(default_factory=dict)
+    named_gpus: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))  # that the meter in force covers
     unplaced_uj: int = 0
 
     def samples_between(self, begin: IntArray, finish: IntArray) -> IntArray:
@@ -66,15 +69,26 @@ def meter_spans(node: NodeDay, edges: IntArray, day_ms: int) -> SpanPower:
     periods = _periods(node, day_ms)
     steps = {s.name: _steps(s, node.ceiling_mw, day_ms) for s in node.series if len(s.t_ms)}
     split = node.policy is Policy.HYBRID and node.idle_mw >= 0
-    if len(periods) == 1 and len(periods[0].channels) == 1 and not periods[0].gpus and not split:
+    whole_day = len(periods) == 1 and periods[0].start == 0
+    if whole_day and len(periods[0].channels) == 1 and not periods[0].gpus and not split:
         power = _lone_channel(steps.get(periods[0].channels[0]), edges)
     else:
-        power = _merged(node, periods, steps, edges, split)
+        power = _merged(node, periods, steps, edges, split=split)
     nominal = {s.name: s.nominal_ms for s in node.series}
-    metered_names = {name for p in periods for name in p.channels}
-    power.unplaced_uj = sum(s.unplaced_uj for name, s in steps.items() if name in metered_names)
+    power.unplaced_uj = sum(
+        steps[name].unplaced_uj(p.start, p.end) for p in periods for name in p.channels if name in steps
+    )
+    power.named_gpus = _named_gpus(periods, edges)
     power.expected, power.counts = _density(periods, steps, nominal, edges)
     return power
+
+
+def _named_gpus(periods: Sequence[_Period], edges: IntArray) -> IntArray:
+    count = np.zeros(len(edges) - 1, np.int64)
+    for period in periods:
+        indices = {gpu_index(name) for name in period.gpus} - {None}
+        count[(edges[:-1] >= period.start) & (edges[:-1] < period.end)] = len(indices)
+    return count
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +173,7 @@ def _density(
 
 
 def _merged(
-    node: NodeDay, periods: Sequence[_Period], steps: dict[str, Steps], edges: IntArray, split: bool
+    node: NodeDay, periods: Sequence[_Period], steps: dict[str, Steps], edges: IntArray, *, split: bool
 ) -> SpanPower:
     """Powers of all channels on one grid, fine enough that each is linear or absent between its points."""
     grid = _grid(periods, steps, edges)
@@ -185,7 +199,7 @@ def _merged(
     remainder = _add_up((rest[0] + rest[1]) * length, span, spans)
     ticks = np.bincount(span, np.where(covered, length, 0), spans).astype(np.int64)
     power = _power(energy, remainder, ticks, _hours_of_grid(grid, meter, covered, length, periods, steps))
-    negative = covered & (np.minimum(rest[0], rest[1]) < 0) & bool(gpus)
+    negative = covered & (np.minimum(rest[0], rest[1]) < -ROUNDING_MW) & bool(gpus)
     power.flags |= np.where(np.bincount(span, negative, spans) > 0, int(Flag.NEGATIVE_REST), 0)
     power.gpus = {index: _add_up(e, span, spans) for index, e in gpus.items()}
     if split:

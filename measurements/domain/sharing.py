@@ -72,6 +72,7 @@ def share_out(node: NodeDay, spans: Spans, power: SpanPower) -> SpanShares:
     held = spans.held(cores)
     divisor = np.maximum(node.cpus, held)
     flags = np.where((node.cpus > 0) & (held > node.cpus), int(Flag.OVERCOMMITTED), 0)
+    flags |= np.where(spans.held(exclusive.astype(np.int64)) > 1, int(Flag.OVERCOMMITTED), 0)
     by_rate, fell_back = _hybrid_spans(node, spans, exclusive)
     flags |= np.where(fell_back, int(Flag.RATE_UNKNOWN), 0)
     by_cores = np.where(by_rate, power.floor, power.rest)
@@ -87,6 +88,7 @@ def share_out(node: NodeDay, spans: Spans, power: SpanPower) -> SpanShares:
         unallocated += unheld
         flags |= np.where(gpu_overcommitted, int(Flag.OVERCOMMITTED), 0)
     apportioned = _apportioned(node, spans, cores, power.covered)
+    apportioned |= _shared_by_rate(spans, holdings, np.where(by_rate & (power.floor < power.rest), power.covered, 0))
     return SpanShares(energy, gpu_energy, unallocated, apportioned, flags)
 
 
@@ -99,7 +101,7 @@ def _exclusive(node: NodeDay) -> BoolArray:
 
 def _cores(node: NodeDay, exclusive: BoolArray) -> IntArray:
     stated = np.where(node.holdings.cpus < 0, 1, node.holdings.cpus)
-    whole = node.cpus if node.cpus > 0 else np.maximum(stated, 1)
+    whole = node.cpus if node.cpus > 0 else 1
     return np.where(exclusive, whole, stated)
 
 
@@ -109,6 +111,14 @@ def _apportioned(node: NodeDay, spans: Spans, cores: IntArray, covered: IntArray
     metered = spans.sum_int(covered) > 0
     in_company = spans.sum_int(np.where(company, covered, 0)) > 0
     return metered & ((cores < node.cpus) | (cores == 0) | in_company)
+
+
+def _shared_by_rate(spans: Spans, holdings: Holdings, covered: IntArray) -> BoolArray:
+    """Whether an allocation gets less than all of a dynamic part; ``covered`` is 0 where there is none."""
+    works = holdings.cpu_rate > 0
+    company = spans.held(works.astype(np.int64)) > 1
+    idle = ~works & (spans.sum_int(covered) > 0)
+    return idle | (spans.sum_int(np.where(company, covered, 0)) > 0)
 
 
 def _hybrid_spans(node: NodeDay, spans: Spans, exclusive: BoolArray) -> tuple[BoolArray, BoolArray]:
@@ -138,9 +148,9 @@ def _share_gpus(
     node: NodeDay, spans: Spans, power: SpanPower, exclusive: BoolArray
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Per cell: GPU energy; per span: GPU energy nobody holds, and whether more is held than there is."""
-    installed = max(node.gpus, len(power.gpus))
+    installed = np.maximum(node.gpus, power.named_gpus)
     mask = np.where(exclusive, np.uint64(0), node.holdings.gpu_mask)
-    count = np.where(exclusive, installed, np.where(mask == 0, node.holdings.gpus, 0))
+    count = np.where(~exclusive & (mask == 0), node.holdings.gpus, 0)
     cells = np.zeros(len(spans.owner))
     unindexed = np.zeros(len(spans.quarter))
     held_indices = np.zeros(len(spans.quarter), np.int64)
@@ -155,11 +165,11 @@ def _share_gpus(
             unindexed += np.where(holders == 0, energy, 0.0)
             each = np.where(holders > 0, energy, 0.0) / np.maximum(holders, 1)
             cells += holds[spans.owner] * each[spans.span]
-    wanted = spans.held(count)
+    wanted = spans.held(count) + installed * spans.held(exclusive.astype(np.int64))
     remaining = np.maximum(installed - held_indices, 0)
     divisor = np.maximum(remaining, wanted)
     each = unindexed / np.maximum(divisor, 1)
-    cells += count[spans.owner] * each[spans.span]
+    cells += np.where(exclusive[spans.owner], installed[spans.span], count[spans.owner]) * each[spans.span]
     unheld = np.where(divisor > 0, each * (divisor - wanted), unindexed)
     return cells, unheld, crowded | (wanted > remaining)
 

@@ -26,6 +26,7 @@ class JobIdKind(StrEnum):
     HET_COMPONENT = "het component"
     STEP = "step"
     SLUID = "sluid"
+    OTHER = "other"  # of another batch system
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class Job(models.Model):
 
     cluster = models.ForeignKey(Cluster, models.CASCADE, related_name="jobs")
     raw_id = models.BigIntegerField(null=True, help_text="JobIDRaw; empty where the id is no number.")
-    job_id = models.CharField(_("job id"), max_length=128, help_text="As the batch system shows it: 123, 36_1, 93+0.")
+    job_id = models.CharField(_("job id"), max_length=255, help_text="As the batch system shows it: 123, 36_1, 93+0.")
     array_job_id = models.BigIntegerField(null=True, blank=True)
     array_task_id = models.BigIntegerField(null=True, blank=True)
     het_job_id = models.BigIntegerField(null=True, blank=True)

@@ -72,7 +72,7 @@ class Quarantine(models.Model):
     count = models.BigIntegerField()
     first_line = models.BigIntegerField()
     example = models.TextField(blank=True, help_text="What the first such line held, and what to do.")
-    lines = models.BinaryField(help_text="zstd: the refused lines, each as 'number<TAB>text'.")
+    lines = models.BinaryField(help_text="gzip: the refused lines, each as 'number<TAB>text'.")
 
     class Meta:
         ordering = ["batch", "first_line"]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import chain
 
 import pyarrow as pa
 
 PIECE_BYTES = 1 << 20  # most that one step decompresses: a bomb stays bounded
+_STEP_BYTES = 64 << 10
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _GZIP_BITS = 31  # a gzip wrapper with the largest window
 
 
-class BrokenStream(Exception):  # noqa: N818 - named for what it is: what came before it is good
+class BrokenStream(Exception):
     """A compressed stream that ends too early or is damaged."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -24,41 +26,33 @@ class BrokenStream(Exception):  # noqa: N818 - named for what it is: what came b
         self.detail = detail
 
 
-class _Inflater(Protocol):
-    """What of zlib's decompression object is used."""
-
-    eof: bool
-    unused_data: bytes
-    unconsumed_tail: bytes
-
-    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
-    def copy(self) -> _Inflater: ...
-
-
-def decompressed(raw: Iterator[bytes]) -> Iterator[bytes]:
-    """The content of a stream, plain or compressed, by its first bytes.
+def decompressed(open_raw: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+    """The content of a stream, plain or compressed, by its first bytes; ``open_raw`` reads it from its start.
 
     Raises BrokenStream after the last good byte.
     """
+    raw = open_raw()
     first = next(raw, b"")
     if first.startswith(_GZIP):
-        yield from _gunzip(_chain(first, raw))
+        yield from _gunzip(chain([first], raw))
     elif first.startswith(_ZSTD):
-        yield from _unzstd(_chain(first, raw))
+        yield from _unzstd(open_raw)
     else:
-        yield from _chain(first, raw)
-
-
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
+        yield from chain([first], raw)
 
 
 def _gunzip(raw: Iterator[bytes]) -> Iterator[bytes]:
     """All members of a gzip stream."""
-    inflater: _Inflater = zlib.decompressobj(_GZIP_BITS)
-    data = b""
+    inflater = zlib.decompressobj(_GZIP_BITS)
+    data = next(raw, b"")
     while True:
+        before = inflater.copy()
+        try:
+            piece = inflater.decompress(data, PIECE_BYTES)
+        except zlib.error as error:
+            yield _salvage(before, data)
+            raise BrokenStream("corrupt gzip", str(error)) from error
+        yield piece
         if inflater.eof:
             data = inflater.unused_data.lstrip(b"\0") or _next_nonzero(raw)
             if not data:
@@ -66,15 +60,10 @@ def _gunzip(raw: Iterator[bytes]) -> Iterator[bytes]:
             if not data.startswith(_GZIP[: len(data)]):
                 raise BrokenStream("corrupt gzip", "other bytes behind the end of the compressed data")
             inflater = zlib.decompressobj(_GZIP_BITS)
-        elif not data and not (data := next(raw, b"")):
+            continue
+        data = inflater.unconsumed_tail or next(raw, b"")
+        if not data and not piece:  # nothing left to read, and nothing left inside
             raise BrokenStream("truncated gzip", "the compressed data ends too early")
-        before = inflater.copy()
-        try:
-            yield inflater.decompress(data, PIECE_BYTES)
-        except zlib.error as error:
-            yield from _salvage(before, data)
-            raise BrokenStream("corrupt gzip", str(error)) from error
-        data = inflater.unconsumed_tail
 
 
 def _next_nonzero(raw: Iterator[bytes]) -> bytes:
@@ -85,30 +74,42 @@ def _next_nonzero(raw: Iterator[bytes]) -> bytes:
     return b""
 
 
-def _salvage(inflater: _Inflater, data: bytes) -> Iterator[bytes]:
-    """What can be had of data in which decompression fails: byte by byte up to the fault."""
-    for i in range(len(data)):
-        try:
-            yield inflater.decompress(data[i : i + 1])
-        except zlib.error:
-            return
+def _salvage(inflater: zlib._Decompress, data: bytes) -> bytes:
+    """What can be had of data in which decompression fails (at most a piece): byte by byte up to the fault."""
+    good = bytearray()
+    with suppress(zlib.error):
+        for i in range(len(data)):
+            good += inflater.decompress(data[i : i + 1])
+    return bytes(good)
 
 
-def _unzstd(raw: Iterator[bytes]) -> Iterator[bytes]:
+def _unzstd(open_raw: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
     """All frames of a zstd stream."""
-    with pa.CompressedInputStream(pa.PythonFile(_Reader(raw), mode="r"), "zstd") as stream:
-        while True:
-            try:
-                piece = stream.read(ZSTD_STEP_BYTES)
-            except OSError as error:
-                reason = "truncated zstd" if "runcated" in str(error) else "corrupt zstd"
-                raise BrokenStream(reason, "the compressed data ends too early or is damaged") from error
-            if not piece:
-                return
-            yield piece
+    good = 0
+    with _zstd_stream(open_raw) as stream:
+        try:
+            while piece := stream.read(_STEP_BYTES):
+                yield piece
+                good += len(piece)
+        except OSError as error:
+            yield _salvage_zstd(open_raw, good)
+            reason = "truncated zstd" if "runcated" in str(error) else "corrupt zstd"
+            raise BrokenStream(reason, "the compressed data ends too early or is damaged") from error
 
 
-ZSTD_STEP_BYTES = 64 << 10
+def _salvage_zstd(open_raw: Callable[[], Iterator[bytes]], good: int) -> bytes:
+    """What the failing step had already decompressed: read anew, and byte by byte up to the fault."""
+    rest = bytearray()
+    with _zstd_stream(open_raw) as stream, suppress(OSError):
+        while good > 0:
+            good -= len(stream.read(min(good, _STEP_BYTES)))
+        while byte := stream.read(1):
+            rest += byte
+    return bytes(rest)
+
+
+def _zstd_stream(open_raw: Callable[[], Iterator[bytes]]) -> pa.CompressedInputStream:
+    return pa.CompressedInputStream(pa.PythonFile(_Reader(open_raw()), mode="r"), "zstd")
 
 
 class _Reader(io.RawIOBase):

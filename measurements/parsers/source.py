@@ -15,7 +15,7 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +25,7 @@ from typing import BinaryIO
 from measurements.parsers.decompress import BrokenStream, decompressed
 from measurements.parsers.records import Refusal, UnusableFile
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 LINE_LIMIT_BYTES = 1 << 20
 HEAD_BYTES = 64 << 10
 WHOLE_LIMIT_BYTES = 256 << 20  # of a document that can only be read as a whole (JSON)
@@ -74,7 +74,7 @@ class Source:
         """The first bytes, decompressed and without a byte order mark; raises UnusableFile if it is no text."""
         start = bytearray()
         with suppress(BrokenStream):
-            for piece in decompressed(self._raw()):
+            for piece in decompressed(self._raw):
                 start += piece
                 if len(start) >= size:
                     break
@@ -86,7 +86,7 @@ class Source:
         """The whole content, for formats that cannot be read in pieces."""
         whole = bytearray()
         try:
-            for piece in decompressed(self._raw()):
+            for piece in decompressed(self._raw):
                 whole += piece
                 if len(whole) > limit:
                     raise UnusableFile(f"{self.name}: more than {limit >> 20} MiB in one document; split it")
@@ -103,16 +103,13 @@ class Source:
         self.head()  # an empty or binary file is refused as a whole
         line = _Open()
         try:
-            for piece in _without_mark(decompressed(self._raw())):
-                yield from self._cut(line, piece, size)
+            for piece in _without_mark(decompressed(self._raw)):
+                for start in range(0, len(piece), size):
+                    yield from self._cut(line, piece[start : start + size], size)
         except BrokenStream as broken:
             yield from self._close_broken(line, broken)
-            return
-        last = b"".join(line.parts)
-        if len(last.rpartition(b"\n")[2]) > LINE_LIMIT_BYTES:
-            last = self._refuse_long(line, last)
-        if last:
-            yield line.number, last
+        else:
+            yield from self._numbered(line, b"".join(line.parts))
 
     def take_refusals(self) -> list[Refusal]:
         """What `blocks` refused since the last call."""
@@ -135,7 +132,7 @@ class Source:
 
     def _raw(self) -> Iterator[bytes]:
         left = self._size
-        with self.path.open("rb") as stream:
+        with _opened(self.path, self.name) as stream:
             while left > 0 and (piece := stream.read(min(_COPY_BYTES, left))):
                 left -= len(piece)
                 yield piece
@@ -155,49 +152,37 @@ class Source:
         """Take a piece in; give a block once there is enough for one."""
         line.parts.append(piece)
         held = sum(map(len, line.parts))
-        if held < min(size, LINE_LIMIT_BYTES) or (held < size and b"\n" in piece):
+        if held < size and (held < LINE_LIMIT_BYTES or b"\n" in piece):
             return
         whole = b"".join(line.parts)
-        for block in self._whole_lines(line, whole):
-            yield line.number, block
-            line.number += block.count(b"\n")
-
-    def _whole_lines(self, line: _Open, whole: bytes) -> Iterator[bytes]:
-        """The part up to the last newline; the rest is kept, or dropped if it is too long for a line."""
         end = whole.rfind(b"\n") + 1
-        block, rest = whole[:end], whole[end:]
-        yield from self._without_long_lines(line, block)
+        rest = whole[end:]
         if len(rest) > LINE_LIMIT_BYTES:
             rest = rest[: LINE_LIMIT_BYTES + 1]  # enough to know it again as too long
         line.parts = [rest] if rest else []
+        yield from self._numbered(line, whole[:end])
 
-    def _without_long_lines(self, line: _Open, block: bytes) -> Iterator[bytes]:
-        """A block in the parts between its overlong lines."""
+    def _numbered(self, line: _Open, block: bytes) -> Iterator[tuple[int, bytes]]:
+        """A block in the parts between its overlong lines, each with the number of its first line."""
         start = 0
-        for begin, end in _long_lines(block):
+        for begin, end in [*_long_lines(block), (len(block), len(block))]:
             if begin > start:
-                yield block[start:begin]
-            self._refuse_long(line, block[begin:end])
-            line.number += 1
+                yield line.number, block[start:begin]
+                line.number += block.count(b"\n", start, begin)
+            if end > begin:
+                self._refuse_long(line.number, block[begin:end])
+                line.number += 1
             start = end
-        if start < len(block):
-            yield block[start:]
 
-    def _refuse_long(self, line: _Open, text: bytes) -> bytes:
-        """Refuse the last line of ``text``; what is before it stays."""
-        kept, newline, long = text.removesuffix(b"\n").rpartition(b"\n")
-        number = line.number + (kept + newline).count(b"\n")
+    def _refuse_long(self, number: int, line: bytes) -> None:
         detail = f"more than {LINE_LIMIT_BYTES >> 20} MiB without a line end"
-        self._refusals.append(Refusal("line too long", number, detail, shown(long)))
-        return kept + newline
+        self._refusals.append(Refusal("line too long", number, detail, shown(line)))
 
     def _close_broken(self, line: _Open, broken: BrokenStream) -> Iterator[tuple[int, bytes]]:
         """Give the whole lines before a break; the line that was cut is refused, for its values may be cut too."""
         kept, newline, cut = b"".join(line.parts).rpartition(b"\n")
-        number = line.number + (kept + newline).count(b"\n")
-        if newline:
-            yield line.number, kept + newline
-        self._refusals.append(Refusal(broken.reason, number, f"{broken.detail}; copy the file anew", shown(cut)))
+        yield from self._numbered(line, kept + newline)
+        self._refusals.append(Refusal(broken.reason, line.number, f"{broken.detail}; copy the file anew", shown(cut)))
 
 
 def shown(line: bytes) -> str:
@@ -226,7 +211,7 @@ def expand(paths: Iterable[str | os.PathLike[str]], spool_dir: Path) -> list[Sou
 
 def _from_file(path: Path, spool_dir: Path) -> Source:
     if path.exists() and not path.is_file():  # a named pipe, <(zcat …)
-        with path.open("rb") as stream:
+        with _opened(path, str(path)) as stream:
             return _spooled(stream, str(path), spool_dir)
     return Source(path)
 
@@ -245,7 +230,10 @@ def _inside(folder: Path) -> list[Source]:
     job = job_folder(folder)
     if job:
         return [job]
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise _cannot_read(str(folder), error) from error
     folders = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()]
     files = [entry for entry in entries if entry.is_file() and entry.name not in ARCHIVE_NAMES]
     return [Source(path) for path in files] + [source for inner in folders for source in _inside(inner)]
@@ -262,8 +250,20 @@ def job_folder(folder: Path) -> Source | None:
 def _size(path: Path, name: str) -> int:
     try:
         return path.stat().st_size
+    except (OSError, ValueError) as error:
+        raise _cannot_read(name, error) from error
+
+
+def _opened(path: Path, name: str) -> BinaryIO:
+    try:
+        return path.open("rb")
     except OSError as error:
-        raise UnusableFile(f"{name}: {error.strerror or error}; is the path right and readable?") from error
+        raise _cannot_read(name, error) from error
+
+
+def _cannot_read(name: str, error: Exception) -> UnusableFile:
+    cause = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return UnusableFile(f"{name}: {cause}; is the path right and readable?")
 
 
 def _without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -282,14 +282,13 @@ def _without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:
 def _long_lines(block: bytes) -> list[tuple[int, int]]:
     """Where the lines beyond the limit begin and end (behind their newline), in order."""
     found, begin = [], 0
-    find: Callable[[bytes, int, int], int] = block.rfind
     while len(block) - begin > LINE_LIMIT_BYTES:
         # the last newline within reach of this line's beginning: all before it is short enough
-        last = find(b"\n", begin, begin + LINE_LIMIT_BYTES + 1)
+        last = block.rfind(b"\n", begin, begin + LINE_LIMIT_BYTES + 1)
         if last >= 0:
             begin = last + 1
             continue
-        end = block.find(b"\n", begin) + 1
+        end = block.find(b"\n", begin) + 1 or len(block)
         found.append((begin, end))
         begin = end
     return found

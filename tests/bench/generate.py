@@ -89,9 +89,14 @@ class PowerDay:
         """All nodes' samples of some slots, in order of arrival."""
         return self._samples(np.arange(self.nodes), first, last, by_node=False)
 
-    def node_range(self, first: int, last: int) -> Samples:
-        """Some nodes' samples of the whole day, node by node."""
-        return self._samples(np.arange(first, last), 0, SLOTS_PER_DAY, by_node=True)
+    def window(self, first: int, last: int) -> Samples:
+        """All nodes' samples of some slots, node by node."""
+        return self._samples(np.arange(self.nodes), first, last, by_node=True)
+
+    def __len__(self) -> int:
+        """How many samples the day has."""
+        columns = np.arange(self.nodes) % self._present.shape[1]
+        return int(self._present.sum(axis=0)[columns].sum())
 
     def _samples(self, nodes: NDArray[np.int64], first: int, last: int, *, by_node: bool) -> Samples:
         column = nodes % self._watts.shape[1]

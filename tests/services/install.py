@@ -66,7 +66,10 @@ def _as_root() -> list[str]:
         raise CannotInstallError("there is no apt-get on this machine")
     if os.geteuid() == 0:
         return []
-    if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0:
+    if (
+        shutil.which("sudo")
+        and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
+    ):
         return ["sudo", "-n"]
     raise CannotInstallError("apt-get needs root or a sudo that asks for no password")
 

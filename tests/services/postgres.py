@@ -56,7 +56,17 @@ def postgres_server(initdb: Path, postgres: Path) -> Iterator[PostgresServer]:
         password_file = home / "password"
         password_file.write_text(server.password)
         data = home / "data"
-        command = [initdb, "-D", data, "-U", "joulebook", "-A", "scram-sha-256", "--pwfile", password_file]
+        command: list[str | Path] = [
+            initdb,
+            "-D",
+            data,
+            "-U",
+            "joulebook",
+            "-A",
+            "scram-sha-256",
+            "--pwfile",
+            password_file,
+        ]
         command += ["-E", "UTF8", "--locale", "C.UTF-8", "--no-sync"]
         subprocess.run(as_account(command, account), check=True, capture_output=True, cwd=home)
         options = {**OPTIONS, "listen_addresses": "127.0.0.1", "port": str(server.port), "unix_socket_directories": ""}

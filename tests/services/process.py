@@ -10,8 +10,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SECONDS = 30.0  # the longest a service may take to start or to stop
@@ -60,27 +60,45 @@ def as_account(command: Sequence[str | Path], account: Account | None) -> list[s
 
 @contextmanager
 def running(
-    command: Sequence[str], log: Path, ready: Callable[[], bool], stop: signal.Signals = signal.SIGTERM
+    command: Sequence[str],
+    log: Path,
+    ready: Callable[[], bool],
+    *,
+    stop: signal.Signals = signal.SIGTERM,
+    seconds: float = SECONDS,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``command`` until the block ends; the block begins when ``ready`` says so."""
+    """Run ``command`` and what it starts until the block ends; the block begins when ``ready`` says so.
+
+    It gets a process group of its own, which ``stop`` is sent to.
+    """
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=log.parent)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, cwd=cwd or log.parent, env=env, start_new_session=True
+        )
     try:
-        _wait(process, log, ready)
+        _wait(process, log, ready, seconds)
         yield process
     finally:
-        process.send_signal(stop)
+        _signal_group(process, stop)
         try:
             process.wait(SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            _signal_group(process, signal.SIGKILL)
             process.wait(SECONDS)
 
 
-def _wait(process: subprocess.Popen[bytes], log: Path, ready: Callable[[], bool]) -> None:
-    last = time.monotonic() + SECONDS
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Reach the process and its children; they may be gone already."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _wait(process: subprocess.Popen[bytes], log: Path, ready: Callable[[], bool], seconds: float) -> None:
+    last = time.monotonic() + seconds
     while not ready():
         if process.poll() is not None or time.monotonic() > last:
             tail = log.read_text(errors="replace")[-2_000:]
-            raise RuntimeError(f"{process.args!r} did not start within {SECONDS:.0f} s:\n{tail}")
+            raise RuntimeError(f"{process.args!r} did not start within {seconds:.0f} s:\n{tail}")
         time.sleep(0.05)

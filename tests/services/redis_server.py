@@ -26,6 +26,18 @@ def redis_server(program: Path) -> Iterator[str]:
     with folder("redis") as home:
         port = free_port()
         url = f"redis://127.0.0.1:{port}/0"
-        command = [program, "--bind", "127.0.0.1", "--port", str(port), "--dir", home, "--save", "", "--appendonly", "no"]
+        command: list[str | Path] = [
+            program,
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--dir",
+            home,
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
         with running(as_account(command, None), home / "log", lambda: answers(url)):
             yield url

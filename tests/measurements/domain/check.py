@@ -49,15 +49,23 @@ def _exact(what: str, actual: object, expected: object) -> Iterator[str]:
         yield f"{what} = {actual!r} instead of {expected!r}"
 
 
+def _flag(what: str, actual: bool, least: bool, most: bool) -> Iterator[str]:
+    """A flag must be up where it concerns booked joules, and may be where nothing was metered."""
+    if not least <= actual <= (least or most):
+        yield f"{what} = {actual}"
+
+
 def _node_differences(ledger: NodeLedger, expected: Expected) -> Iterator[str]:
     gross = expected.gross_uj
     yield from _compare("metered", ledger.metered_uj, expected.metered_uj, gross)
     yield from _compare("unallocated", ledger.unallocated_uj, expected.unallocated_uj, gross)
     yield from _exact("covered_us", int(ledger.covered_us), expected.covered_us)
     yield from _exact("unplaced_uj", int(ledger.unplaced_uj), expected.unplaced_uj)
-    yield from _exact("overcommitted", bool(ledger.overcommitted), expected.overcommitted)
+    yield from _flag(
+        "overcommitted", bool(ledger.overcommitted), expected.overcommitted, expected.overcommitted_unmetered
+    )
     lowest = expected.lowest_rest_mw or Fraction(0)
-    if lowest >= 0 or lowest < Fraction(-1, 1000):  # a rest of 0 can come out as -1e-10 mW
+    if abs(lowest) > Fraction(1, 1000) or not expected.gross_uj:  # a rest of 0 can come out as -1e-7 mW
         yield from _exact("negative_rest", bool(ledger.negative_rest), lowest < 0)
 
 
@@ -73,7 +81,7 @@ def _allocation_differences(ledger: NodeLedger, expected: Expected) -> Iterator[
         yield from _exact(f"samples[{k}]", int(rows.samples[k]), allocation.samples)
         yield from _exact(f"apportioned[{k}]", bool(rows.apportioned[k]), allocation.apportioned)
         fell_back = bool(int(rows.flags[k]) & Flag.RATE_UNKNOWN)
-        yield from _exact(f"rate unknown[{k}]", fell_back, allocation.fell_back)
+        yield from _flag(f"rate unknown[{k}]", fell_back, allocation.fell_back, allocation.fell_back_unmetered)
         if abs(float(rows.expected_samples[k]) - float(allocation.expected_samples)) > 1e-9 * float(
             allocation.expected_samples
         ):

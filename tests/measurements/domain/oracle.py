@@ -19,7 +19,7 @@ from measurements.domain.units import DAY_MS, QUARTER_MS, QUARTERS_PER_DAY, Kind
 
 TICKS_PER_MS = 2
 US_PER_TICK = 500
-DEFAULT_CEILING_MW = 1_000_000_000  # 1 MW
+UNDECLARED_CEILING_MW = 1_000_000_000  # 1 MW
 ZERO = Fraction(0)
 
 
@@ -64,6 +64,7 @@ class ExpectedAllocation:
     expected_samples: Fraction = ZERO
     apportioned: bool = False
     fell_back: bool = False  # policy hybrid took cores for want of CPU rates
+    fell_back_unmetered: bool = False  # or would have, had there been anything to share
 
     @property
     def energy_uj(self) -> Fraction:
@@ -81,7 +82,8 @@ class Expected:
     unplaced_uj: int = 0
     gross_uj: Fraction = ZERO  # of all meter and GPU channels: what rounding errors are proportional to
     lowest_rest_mw: Fraction | None = None
-    overcommitted: bool = False
+    overcommitted: bool = False  # something was scaled because more was held than there is
+    overcommitted_unmetered: bool = False  # or would have been, had it been metered
 
 
 def gauge_pieces(series: Series) -> list[Piece]:
@@ -105,17 +107,22 @@ def _joined(series: Series, i: int) -> bool:
 
 
 def counter_step(series: Series, i: int, ceiling_mw: int) -> tuple[Fraction | None, int]:
-    """Rule 2: mean power in mW from reading i to the next (None: a gap), and µJ known but not placed."""
+    """Rule 2: mean power in mW from reading i to the next (None: a gap), and µJ known but not placed.
+
+    A ceiling of -1 is not declared: then steps are held against 1 MW, and how soon the counter
+    could wrap is not known.
+    """
     length_ms = int(series.t_ms[i + 1]) - int(series.t_ms[i])
     rise_uj = int(series.value[i + 1]) - int(series.value[i])
-    may_have_wrapped_unseen = series.wrap_uj > 0 and length_ms * ceiling_mw >= series.wrap_uj
+    most_uj = length_ms * (ceiling_mw if ceiling_mw >= 0 else UNDECLARED_CEILING_MW)
+    may_have_wrapped_unseen = ceiling_mw >= 0 and 0 < series.wrap_uj <= most_uj
     too_long = not _joined(series, i) or may_have_wrapped_unseen
     if rise_uj >= 0:
-        if too_long or rise_uj > ceiling_mw * length_ms:
+        if too_long or rise_uj > most_uj:
             return None, rise_uj
         return Fraction(rise_uj, length_ms), 0
     unwrapped_uj = rise_uj + series.wrap_uj
-    if too_long or series.wrap_uj == 0 or not 0 <= unwrapped_uj <= ceiling_mw * length_ms:
+    if too_long or series.wrap_uj == 0 or not 0 <= unwrapped_uj <= most_uj:
         return None, 0
     return Fraction(unwrapped_uj, length_ms), 0
 
@@ -136,10 +143,9 @@ class _Node:
 
     def __init__(self, node: NodeDay) -> None:
         self.node = node
-        self.ceiling_mw = node.ceiling_mw if node.ceiling_mw >= 0 else DEFAULT_CEILING_MW
         self.series = {s.name: s for s in node.series}
         self.pieces = {
-            s.name: gauge_pieces(s) if s.kind is Kind.GAUGE else counter_pieces(s, self.ceiling_mw) for s in node.series
+            s.name: gauge_pieces(s) if s.kind is Kind.GAUGE else counter_pieces(s, node.ceiling_mw) for s in node.series
         }
         held = node.holdings
         self.start = [int(t) * TICKS_PER_MS for t in held.start_ms]
@@ -170,10 +176,10 @@ class _Node:
 
     def cores(self, k: int) -> int:
         """Cores a holding counts with; on a node of unknown size an exclusive holding is one core like any other."""
+        stated = int(self.node.holdings.cpus[k])
         if self.exclusive[k]:
             return self.node.cpus or 1
-        stated = int(self.node.holdings.cpus[k])
-        return stated if stated or self.node.cpus else 1
+        return stated if stated >= 0 else 1
 
     def gpu_total(self, period: MeterPeriod) -> int:
         return max(self.node.gpus, len(period.gpus))
@@ -195,13 +201,13 @@ def _is_exclusive(held: Holdings, k: int, node_cpus: int) -> bool:
     if held.exclusive[k] != -1:
         return bool(held.exclusive[k] == 1)
     cpus = int(held.cpus[k])
-    return cpus == 0 or cpus == node_cpus
+    return cpus < 0 or (node_cpus > 0 and cpus == node_cpus)
 
 
 def core_shares(node: _Node, holders: Sequence[int]) -> dict[int, Fraction]:
     """Rule 8: cores ÷ max(cpus of the node, Σ cores held)."""
     cores = {k: node.cores(k) for k in holders}
-    divisor = max(node.node.cpus, sum(cores.values()))
+    divisor = max(node.node.cpus, sum(cores.values()), 1)  # 1: nobody holds a core of a node of unknown size
     return {k: Fraction(c, divisor) for k, c in cores.items()}
 
 
@@ -272,17 +278,21 @@ def expected_day(node_day: NodeDay, day_ms: int, days: int = 1) -> Expected:
 def _book(node: _Node, result: Expected, start: int, end: int, quarter: int) -> None:
     """Share out one elementary interval."""
     holders, period = node.holders(start, end), node.period(start)
+    result.overcommitted_unmetered |= _is_overcommitted(node, period or MeterPeriod(0, ()), holders, metered=None)
     for k in holders:
         result.allocations[k].elapsed_us += (end - start) * US_PER_TICK
+        result.allocations[k].fell_back_unmetered |= wants_rates(node, holders) and not rate_shares(node, holders)
     meter = node.meter_line(period, start, end) if period else None
     if period is None or meter is None:
         return
     given = ZERO
     rest = meter
+    split_off = set()
     for name in period.gpus:
         line = node.line(name, start, end)
         if line is not None:
             rest -= line
+            split_off.add(int(name.removeprefix("gpu")))
             given += _give_gpu(node, result, period, name, line.energy_uj(end - start), holders, quarter)
             result.gross_uj += abs(line.energy_uj(end - start))
     given += _give_rest(node, result, rest, end - start, holders, quarter)
@@ -293,7 +303,7 @@ def _book(node: _Node, result: Expected, start: int, end: int, quarter: int) -> 
     result.covered_us += (end - start) * US_PER_TICK
     lowest = min(rest.first, rest.last)
     result.lowest_rest_mw = lowest if result.lowest_rest_mw is None else min(result.lowest_rest_mw, lowest)
-    result.overcommitted |= _is_overcommitted(node, period, holders)
+    result.overcommitted |= _is_overcommitted(node, period, holders, split_off)
     for k in holders:
         result.allocations[k].covered_us += (end - start) * US_PER_TICK
 
@@ -343,14 +353,22 @@ def _capped(line: Line, level: Fraction) -> Line:
     return Line(min(line.first, level), min(line.last, level))
 
 
-def _is_overcommitted(node: _Node, period: MeterPeriod, holders: Sequence[int]) -> bool:
-    """More held than there is: cores, a GPU index twice, GPUs without index, or two exclusives."""
-    exclusives = sum(node.exclusive[k] for k in holders)
+def _is_overcommitted(
+    node: _Node, period: MeterPeriod, holders: Sequence[int], metered: set[int] | None
+) -> bool:
+    """More held than there is: cores, a GPU index twice, GPUs without index, or the whole node twice.
+
+    With ``metered`` (GPU indices) only what changes somebody's joules counts.
+    """
     named = [i for k in holders for i in node.indices(k)]
     counts = sum(node.gpu_count(k, period) for k in holders)
     remaining = max(node.gpu_total(period) - len(set(named)), 0)
+    twice = {i for i in named if named.count(i) > 1}
+    if metered is not None:
+        twice &= metered
+        counts = counts if metered - set(named) else 0
     cores_over = node.node.cpus > 0 and sum(node.cores(k) for k in holders) > node.node.cpus
-    return cores_over or exclusives > 1 or len(named) > len(set(named)) or counts > remaining
+    return cores_over or sum(node.exclusive[k] for k in holders) > 1 or bool(twice) or counts > remaining
 
 
 def _count_samples(node: _Node, k: int, allocation: ExpectedAllocation, start: int, end: int) -> None:
@@ -383,5 +401,5 @@ def _unplaced(node: _Node, start: int, end: int) -> int:
             later = int(series.t_ms[i + 1]) * TICKS_PER_MS
             period = node.period(later)
             if start <= later < end and period and series.name in period.channels:
-                total += counter_step(series, i, node.ceiling_mw)[1]
+                total += counter_step(series, i, node.node.ceiling_mw)[1]
     return total

@@ -49,7 +49,7 @@ def instants(draw: st.DrawFn, frame: Frame, max_gap_ms: int) -> list[int]:
         st.integers(1, nominal),
         st.sampled_from((max_gap_ms, max_gap_ms + 1, 2 * nominal, 3 * max_gap_ms, 40 * nominal)),
     )
-    spacings = draw(st.lists(steps, min_size=0, max_size=MAX_SAMPLES - 1))
+    spacings = draw(st.lists(steps, min_size=draw(st.sampled_from((0, 6, 20))), max_size=MAX_SAMPLES - 1))
     return list(accumulate(spacings, initial=frame.first_ms + draw(st.integers(0, nominal))))
 
 
@@ -118,8 +118,10 @@ def meter_periods(draw: st.DrawFn, gpus: int, times: list[int]) -> list[MeterPer
 def holdings(draw: st.DrawFn, cpus: int, gpus: int, times: list[int]) -> Holdings:
     """Jobs that begin and end at samples, at quarters, in between, the day before and the day after."""
     moment = st.one_of(
-        st.sampled_from([DAY, DAY + DAY_MS, DAY - 1, DAY + DAY_MS // 2, DAY - 7_200_000, *times]),
+        st.sampled_from(times),
         st.integers(min(times), max(times)),
+        st.integers(min(times), max(times)),
+        st.sampled_from([DAY, DAY + DAY_MS, DAY - 1, DAY - 7_200_000]),
         st.integers(DAY - 3_600_000, DAY + DAY_MS + 3_600_000),
     )
     rows = draw(st.lists(st.tuples(moment, moment), max_size=MAX_HOLDINGS))
@@ -132,7 +134,7 @@ def holdings(draw: st.DrawFn, cpus: int, gpus: int, times: list[int]) -> Holding
     return Holdings(
         start_ms=np.array([min(row) for row in rows], dtype=np.int64),
         end_ms=np.array([max(row) for row in rows], dtype=np.int64),
-        cpus=np.array(column(st.sampled_from((0, 1, 3, 8, max(cpus, 1)))), dtype=np.int64),
+        cpus=np.array(column(st.sampled_from((-1, 0, 1, 3, 8, max(cpus, 1)))), dtype=np.int64),
         gpus=np.array(column(st.integers(0, max(gpus, 1))), dtype=np.int64),
         gpu_mask=np.array(column(st.sampled_from((0, 0, *range(1 << gpus)))), dtype=np.uint64),
         exclusive=np.array(stated, dtype=np.int8),

@@ -1,0 +1,112 @@
+"""Figures of allocations as data frames: added up, filled where nothing was metered, graded, summed.
+
+A frame of allocations has one row an allocation: allocation_id, run_id, node_id, node_name, start_ms, end_ms,
+cpus, consumed_j (the run's, as the batch system says), rated_w and node_cpus; nan where
+not known. A frame of bookings has one row a ledger row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from measurements.domain.quality import Grade, grades
+from measurements.domain.units import US_PER_MS, US_PER_S, FloatArray, IntArray
+
+BOOKING_FIELDS = [
+    "allocation_id",
+    "day",
+    "energy_j",
+    "gpu_energy_j",
+    "covered_us",
+    "elapsed_us",
+    "samples",
+    "expected_samples",
+    "apportioned",
+    "flags",
+]
+_SUMS = ["energy_j", "gpu_energy_j", "filled_j", "covered_us", "elapsed_us", "samples", "expected_samples"]
+_FAR_MS = 1 << 62
+
+
+def by_allocation(parts: pd.DataFrame, booked: pd.DataFrame, start_ms: int = 0, end_ms: int = _FAR_MS) -> pd.DataFrame:
+    """One row an allocation: its bookings of a period added up day by day, and ``wall_us``, its whole length.
+
+    What has no booking (its node is not known, say) has its elapsed time in the period from its start and end.
+    """
+    place = pd.Series(np.arange(len(parts)), index=parts["allocation_id"])
+    booked = booked.sort_values("day", kind="stable")
+    owner = place[booked["allocation_id"]].to_numpy() if len(booked) else np.empty(0, np.int64)
+    totals = parts.copy()
+    for name in ("energy_j", "gpu_energy_j", "expected_samples"):
+        totals[name] = np.bincount(owner, booked[name].to_numpy(np.float64), len(parts))
+    for name in ("covered_us", "elapsed_us", "samples"):
+        totals[name] = _int_sums(owner, booked[name].to_numpy(np.int64), len(parts))
+    totals["apportioned"] = np.bincount(owner, booked["apportioned"].to_numpy(np.float64), len(parts)) > 0
+    flags = np.zeros(len(parts), np.int64)
+    np.bitwise_or.at(flags, owner, booked["flags"].to_numpy(np.int64))
+    totals["flags"] = flags
+    begin = parts["start_ms"].to_numpy(np.int64)
+    finish = pd.to_numeric(parts["end_ms"]).fillna(parts["start_ms"]).to_numpy(np.int64)
+    inside = np.clip(finish, start_ms, end_ms) - np.clip(begin, start_ms, end_ms)
+    totals["wall_us"] = (finish - begin) * US_PER_MS
+    totals["elapsed_us"] = np.where(totals["elapsed_us"] == 0, inside * US_PER_MS, totals["elapsed_us"])
+    return totals
+
+
+def _int_sums(owner: IntArray, values: IntArray, count: int) -> IntArray:
+    sums = np.zeros(count, np.int64)
+    np.add.at(sums, owner, values)
+    return sums
+
+
+def fill(totals: pd.DataFrame) -> pd.DataFrame:
+    """With ``filled_j`` and ``grade``, in an order that depends on the content alone.
+
+    For a run of which nothing was metered the batch system's own figure is shared over its allocations by time; else
+    an allocation without metering is estimated. Of what is metered nothing is filled.
+    """
+    totals = totals.sort_values(["start_ms", "node_name", "end_ms", "energy_j", "elapsed_us"], kind="stable")
+    elapsed_s = totals["elapsed_us"].to_numpy(np.float64) / US_PER_S
+    unmetered = (totals["covered_us"].to_numpy() == 0) & (elapsed_s > 0)
+    metered_runs = set(totals.loc[totals["covered_us"] > 0, "run_id"])
+    consumed = pd.to_numeric(totals["consumed_j"]).to_numpy(np.float64)
+    reported = unmetered & ~np.isnan(consumed) & ~totals["run_id"].isin(metered_runs).to_numpy()
+    estimate = estimated_j(totals, elapsed_s)
+    estimated = unmetered & ~np.isnan(estimate)
+    wall = totals.groupby("run_id")["wall_us"].transform("sum").to_numpy(np.float64) / US_PER_S
+    share = elapsed_s / np.where(wall > 0, wall, 1.0)
+    totals["filled_j"] = np.where(reported, consumed * share, np.where(estimated, estimate, 0.0))
+    totals["grade"] = grades(
+        totals["covered_us"].to_numpy(np.int64),
+        totals["elapsed_us"].to_numpy(np.int64),
+        totals["samples"].to_numpy(np.int64),
+        totals["expected_samples"].to_numpy(np.float64),
+        totals["apportioned"].to_numpy(bool),
+        reported,
+        estimated,
+    )
+    return totals
+
+
+def estimated_j(totals: pd.DataFrame, elapsed_s: FloatArray) -> FloatArray:
+    """Rated power × time × share of cores [J]; nan where the rated power is not known. GPUs are not in it."""
+    cpus = pd.to_numeric(totals["cpus"]).to_numpy(np.float64)
+    share = np.minimum(cpus / totals["node_cpus"].to_numpy(np.float64), 1.0)
+    return totals["rated_w"].to_numpy(np.float64) * elapsed_s * np.where(np.isnan(share), 1.0, share)
+
+
+def summed(group: pd.DataFrame) -> dict[str, Any]:
+    """Sums over filled allocations, term by term, and the worst quality of those that lasted."""
+    lasting = group.loc[group["elapsed_us"] > 0, "grade"]
+    grade = Grade(int(lasting.min())) if len(lasting) else Grade.NONE
+    sums = {name: _sum(group[name].to_numpy()) for name in _SUMS}
+    return sums | {"quality": grade.word}
+
+
+def _sum(values: FloatArray | IntArray) -> float | int:
+    """One after the other: numpy's pairwise sum would depend on how many there are."""
+    total: float | int = np.add.accumulate(values)[-1].item() if len(values) else values.dtype.type(0).item()
+    return total

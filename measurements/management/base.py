@@ -1,0 +1,119 @@
+"""What the commands share: exit codes, messages, progress, options."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from measurements.models import Cluster
+from measurements.parsers.records import UnusableFile
+from measurements.parsers.source import Source, expand
+
+NOTHING_USABLE = 1
+USAGE = 2
+
+
+def cluster_named(name: str) -> Cluster:
+    """A cluster that must be there."""
+    cluster = Cluster.objects.filter(name=name).first()
+    if cluster is None:
+        known = ", ".join(Cluster.objects.values_list("name", flat=True)) or "none yet"
+        raise CommandError(
+            f"no cluster {name!r} (known: {known}); load its nodes first: load_nodes FILE --cluster {name}",
+            returncode=NOTHING_USABLE,
+        )
+    return cluster
+
+
+def time_zone(text: str) -> ZoneInfo:
+    """An argument that names a time zone."""
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as fault:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time zone; give a name such as Europe/Berlin or UTC"
+        ) from fault
+
+
+def utc_day(text: str) -> date:
+    """An argument that is a UTC day."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; give one as YYYY-MM-DD") from fault
+
+
+def seconds(text: str) -> int:
+    """An argument in seconds, as ms."""
+    try:
+        value = float(text)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from fault
+    if not 0.001 <= value <= 1e9:
+        raise argparse.ArgumentTypeError(f"{text} s: give a number of seconds above 0")
+    return round(value * 1000)
+
+
+def until_day(since: date | None, until: date | None) -> date | None:
+    """--until is not included; the same day twice means that day."""
+    if since is not None and until is not None:
+        if until < since:
+            raise CommandError(f"--until {until} is before --since {since}", returncode=USAGE)
+        if until == since:
+            return date.fromordinal(until.toordinal() + 1)
+    return until
+
+
+class JoulebookCommand(BaseCommand):
+    """A command with --json, messages on stderr, and the documented exit codes."""
+
+    requires_system_checks: list[str] = []
+
+    def add_json(self, parser: CommandParser) -> None:
+        """Offer --json."""
+        parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+
+    def say(self, text: str) -> None:
+        """A message to the operator."""
+        self.stderr.write(text, ending="\n")
+
+    def print_json(self, value: Any) -> None:
+        """The one object of --json."""
+        self.stdout.write(json.dumps(value, allow_nan=False))
+
+    @contextmanager
+    def progress(self, unit: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        """A bar on a terminal, nothing in a pipe."""
+        with tqdm(
+            total=total, unit=unit, unit_scale=True, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False
+        ) as bar:
+            yield lambda count: bar.update(count) and None
+
+    @contextmanager
+    def sources(self, paths: list[str]) -> Iterator[list[Source]]:
+        """The inputs behind the paths; what came through a pipe is removed afterwards."""
+        spool = Path(settings.JOULEBOOK_VAR) / "spool"
+        spool.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=spool) as folder:
+            try:
+                found = expand(paths, Path(folder))
+            except UnusableFile as fault:
+                raise CommandError(str(fault), returncode=NOTHING_USABLE) from fault
+            yield found
+
+
+def now() -> datetime:
+    """The clock of the commands."""
+    return datetime.now(UTC)

@@ -1,0 +1,81 @@
+"""Books what is dirty."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from measurements.domain.nodeday import Policy
+from measurements.management.base import USAGE, JoulebookCommand, cluster_named, now, until_day, utc_day
+from measurements.models import Cluster, DirtyDay, DirtyJob, DirtyNodeDay
+from measurements.selectors.energy import Period
+from measurements.selectors.reconciliation import closing
+from measurements.services.attribution import attribute_dirty
+from measurements.services.machine import mark_period, set_policy
+from measurements.services.marks import release_dead
+from measurements.services.rollups import rebuild_rollups
+
+WAIT_S = 0.2
+
+
+class Command(JoulebookCommand):
+    """See help."""
+
+    help = "Book the energy of dirty node-days and rebuild totals; with dates, that period anew."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Which cluster, which days, which policy."""
+        parser.add_argument("--cluster", metavar="C", help="default: all clusters")
+        parser.add_argument("--since", type=utc_day, metavar="D", help="first UTC day")
+        parser.add_argument("--until", type=utc_day, metavar="D", help="first UTC day not included any more")
+        parser.add_argument(
+            "--policy",
+            choices=[p.value for p in Policy],
+            help="how shared nodes are split from now on, or in the period",
+        )
+        self.add_json(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Until nothing is dirty, waiting for what others are at."""
+        cluster = cluster_named(options["cluster"]) if options["cluster"] else None
+        since, until = options["since"], until_day(options["since"], options["until"])
+        clusters = [cluster] if cluster else list(Cluster.objects.all())
+        if options["policy"] and not clusters:
+            raise CommandError("no cluster to set a policy for; load nodes first", returncode=USAGE)
+        for each in clusters:
+            if options["policy"]:
+                set_policy(each, Policy(options["policy"]), since, until)
+            if since or until:
+                mark_period(each, since, until)
+        rebuilt = self._book(cluster)
+        figures = closing(clusters, Period(since, until), now())
+        self.say(
+            f"{rebuilt} node-days booked: metered {figures.metered_j:.6g} J = jobs {figures.jobs_j:.6g} J "
+            f"+ unallocated {figures.unallocated_j:.6g} J"
+        )
+        if options["json"]:
+            self.print_json(figures.as_json() | {"node_days": rebuilt})
+
+    def _book(self, cluster: Cluster | None) -> int:
+        rebuilt = 0
+        while True:
+            release_dead()
+            waiting = DirtyNodeDay.objects.filter(cluster=cluster) if cluster else DirtyNodeDay.objects.all()
+            with self.progress(" node-days", waiting.count()) as progress:
+                rebuilt += attribute_dirty(now, cluster, progress)
+            rebuild_rollups(now, cluster)
+            if not _left(cluster):
+                return rebuilt
+            time.sleep(WAIT_S)  # another process holds the rest, or new input came in
+
+
+def _left(cluster: Cluster | None) -> bool:
+    if cluster is None:
+        return any(model.objects.exists() for model in (DirtyNodeDay, DirtyJob, DirtyDay))
+    return (
+        DirtyNodeDay.objects.filter(cluster=cluster).exists()
+        or DirtyJob.objects.filter(job__cluster=cluster).exists()
+        or DirtyDay.objects.filter(cluster=cluster).exists()
+    )

@@ -1,0 +1,72 @@
+"""What ingest_power and ingest_jobs share: several inputs, one report, one exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from measurements.management.base import NOTHING_USABLE, JoulebookCommand
+from measurements.parsers.records import UnusableFile
+from measurements.parsers.source import Source
+from measurements.services.batches import IngestReport, RefusedCount
+
+Take = Callable[[Source, Callable[[int], None]], IngestReport]
+
+
+def ingest_all(command: JoulebookCommand, paths: list[str], unit: str, take: Take, *, as_json: bool) -> None:
+    """Take each input; report; exit with 1 if nothing in any of them was usable."""
+    reports: list[IngestReport] = []
+    with command.sources(paths) as sources:
+        for source in sources:
+            try:
+                with command.progress(unit) as progress:
+                    reports.append(take(source, progress))
+            except UnusableFile as fault:
+                command.say(f"refused: {fault}")
+                reports.append(_unusable(source, str(fault)))
+            else:
+                _tell(command, reports[-1])
+    if as_json:
+        command.print_json(_merged(reports))
+    if not any(report.usable for report in reports):
+        sys.exit(NOTHING_USABLE)
+
+
+def _unusable(source: Source, reason: str) -> IngestReport:
+    return IngestReport(source.name, None, 1, 0, 0, [RefusedCount("unusable file", 1, 1, reason)])
+
+
+def _tell(command: JoulebookCommand, report: IngestReport) -> None:
+    refused = sum(row.count for row in report.refused)
+    command.say(
+        f"{report.source}: {report.read} read, {report.stored} stored, "
+        f"{report.duplicates} known already, {refused} refused"
+    )
+    if report.pending:
+        command.say(f"  {report.pending} are for sealed days and wait as pending corrections")
+    for warning in report.warnings:
+        command.say(f"  note: {warning}")
+    for row in report.refused:
+        command.say(f"  {row.count} × {row.reason}, first on line {row.first_line}: {row.example}")
+
+
+def _merged(reports: list[IngestReport]) -> dict[str, Any]:
+    refused: dict[str, RefusedCount] = {}
+    for report in reports:
+        for row in report.refused:
+            known = refused.get(row.reason)
+            count = row.count + (known.count if known else 0)
+            refused[row.reason] = RefusedCount(row.reason, count, known.first_line if known else row.first_line)
+    batches = [report.batch for report in reports]
+    return {
+        "batch": batches[0] if len(batches) == 1 else batches,
+        "read": sum(report.read for report in reports),
+        "stored": sum(report.stored for report in reports),
+        "duplicates": sum(report.duplicates for report in reports),
+        "refused": [
+            {"reason": row.reason, "count": row.count, "first_line": row.first_line} for row in refused.values()
+        ],
+        "pending": sum(report.pending for report in reports),
+        "warnings": [warning for report in reports for warning in report.warnings],
+    }

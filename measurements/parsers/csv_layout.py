@@ -1,0 +1,201 @@
+"""What the header of a power CSV says: which column is what, in long and in wide tables.
+
+- long: a column ``watts`` or ``joules``; one sample a line.
+- wide by channel: a column with node names (``node``, ``host``, ``hostname``) or ``--node``, and
+  columns named like channels: ``node``, ``cpu0``, ``dram0``, ``gpu0_w``, ``gpu1 [W]``, ``cpu0_j`` (a counter).
+- wide by node: neither; every other column is a node.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from measurements.domain.units import Kind
+from measurements.parsers.records import ParseOptions, UnusableFile
+
+DELIMITERS = ",;\t|"
+EXPECTED = "timestamp,node,watts[,channel] (or joules for a counter), or a table with a column for each node or channel"
+WHOLE_NODE = "node"  # the channel that is the whole node
+_TIME = frozenset({"timestamp", "time"})
+_NODE = frozenset({"node", "host", "hostname"})
+_VALUE = {"watts": Kind.GAUGE, "watt": Kind.GAUGE, "joules": Kind.COUNTER, "joule": Kind.COUNTER}
+_QUANTITY = {("power", Kind.GAUGE): True, ("energy", Kind.COUNTER): True}  # power_w, energy [J]
+_UNIT = re.compile(r"(?:_|\s*[\[(]\s*)(?P<unit>w|watts?|j|joules?)(?:\s*[\])])?$")
+_CHANNEL = re.compile(r"(?:node|psys|(?:cpu|package|dram|gpu|core|psu|fan|nic|disk|board)(?:0|[1-9]\d*)?)")
+_NO_NODE = frozenset({"power", "energy", "value", "kwh", "wh", "w", "j", "channel", "unit"})
+
+
+@dataclass(frozen=True, slots=True)
+class ValueColumn:
+    """One column of values; ``node`` or ``channel`` where the header names them."""
+
+    index: int
+    kind: Kind
+    node: str | None = None
+    channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which column is what. ``node`` and ``channel`` are columns of names, None if there are none."""
+
+    delimiter: str
+    header: tuple[str, ...]  # names as compared: lower case, without blanks around
+    time: int
+    node: int | None
+    channel: int | None
+    values: tuple[ValueColumn, ...]
+    default_node: str | None
+    default_channel: str
+    warnings: tuple[str, ...]
+
+    @property
+    def is_long(self) -> bool:
+        return len(self.values) == 1 and self.values[0].node is None and self.values[0].channel is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A header cell taken apart."""
+
+    index: int
+    shown: str  # as written
+    name: str  # as compared
+    base: str  # without its unit
+    kind: Kind | None  # by its unit
+
+    @property
+    def value_kind(self) -> Kind | None:
+        """What its values are if it is the value column of a long table."""
+        if self.name in _VALUE:
+            return _VALUE[self.name]
+        return self.kind if (self.base, self.kind) in _QUANTITY else None
+
+    @property
+    def is_channel(self) -> bool:
+        return _CHANNEL.fullmatch(self.base) is not None
+
+
+def find_layout(line: str, options: ParseOptions, where: str) -> Layout:
+    """The layout a header line describes; ``where`` names file and line for messages."""
+    delimiter = _delimiter(line)
+    if delimiter is None:
+        raise UnusableFile(
+            f"{where}: no header with a column named timestamp in {line[:120]!r}; expected {EXPECTED}; "
+            "put a header line on top, fields separated by a comma, semicolon, tab or |"
+        )
+    columns = [_column(i, cell) for i, cell in enumerate(split_line(line, delimiter))]
+    time = next(column for column in columns if column.name in _TIME)
+    rest = [column for column in columns if column is not time]
+    if any(column.value_kind for column in rest):
+        return _long(delimiter, columns, time, rest, options, where)
+    return _wide(delimiter, columns, time, rest, options, where)
+
+
+def split_line(line: str, delimiter: str) -> list[str]:
+    """The cells of one line; raises csv.Error if its quotes do not close."""
+    if '"' not in line:
+        return line.split(delimiter)
+    return next(csv.reader([line], delimiter=delimiter, strict=True), [])
+
+
+def _delimiter(line: str) -> str | None:
+    """The delimiter under which the line has a time column, and the most columns."""
+    counts: dict[str, int] = {}
+    for delimiter in DELIMITERS:
+        try:
+            cells = [cell.strip().casefold() for cell in split_line(line, delimiter)]
+        except csv.Error:
+            continue
+        if len(cells) > 1 and not _TIME.isdisjoint(cells):
+            counts[delimiter] = len(cells)
+    return max(counts, key=lambda delimiter: counts[delimiter]) if counts else None
+
+
+def _column(index: int, cell: str) -> _Column:
+    name = cell.strip().casefold()
+    unit = _UNIT.search(name)
+    kind = None if unit is None else (Kind.GAUGE if unit["unit"].startswith("w") else Kind.COUNTER)
+    return _Column(index, cell.strip(), name, name[: unit.start()] if unit else name, kind)
+
+
+def _long(
+    delimiter: str, columns: Sequence[_Column], time: _Column, rest: list[_Column], options: ParseOptions, where: str
+) -> Layout:
+    valued = sorted((column for column in rest if column.value_kind), key=lambda column: column.value_kind != "gauge")
+    value = valued[0]  # watts before joules
+    node = next((column for column in rest if column.name in _NODE), None)
+    channel = next((column for column in rest if column.name == "channel"), None)
+    unused = [column for column in rest if column not in (value, node, channel)]
+    warnings = _ignored(unused, where)
+    if node is None and options.node is None:
+        raise UnusableFile(f"{where}: no column node; expected {EXPECTED}; name the node with --node")
+    if node is not None and options.node is not None:
+        warnings.append(f"{where}: the file names its nodes; --node stands in only where that is empty")
+    return Layout(
+        delimiter, tuple(column.name for column in columns), time.index,
+        node.index if node else None, channel.index if channel else None,
+        (ValueColumn(value.index, value.value_kind or Kind.GAUGE),),
+        options.node, options.channel or WHOLE_NODE, tuple(warnings),
+    )  # fmt: skip
+
+
+def _wide(
+    delimiter: str, columns: Sequence[_Column], time: _Column, rest: list[_Column], options: ParseOptions, where: str
+) -> Layout:
+    names = next((column for column in rest if column.name in _NODE), None)
+    # without --node a lone "node" column holds names; with it, and no other column of that name, the same holds
+    valued = [column for column in rest if column is not names]
+    channels = [column for column in valued if column.is_channel]
+    by_channel = bool(channels) and (names is not None or options.node is not None)
+    if by_channel:
+        values = _channel_columns(channels)
+    elif names is None:
+        values = _node_columns(valued, where)
+    else:
+        values = []
+    if not values:
+        raise UnusableFile(f"{where}: no column watts or joules in {_shown(columns)}; expected {EXPECTED}")
+    used = {value.index for value in values}
+    warnings = _ignored([column for column in valued if column.index not in used], where)
+    return Layout(
+        delimiter, tuple(column.name for column in columns), time.index, names.index if names else None, None,
+        tuple(values), options.node if by_channel else None, options.channel or WHOLE_NODE, tuple(warnings),
+    )  # fmt: skip
+
+
+def _channel_columns(channels: list[_Column]) -> list[ValueColumn]:
+    """A column each channel; of a channel in W and in J the one in W, of two alike the first."""
+    best: dict[str, _Column] = {}
+    for column in sorted(channels, key=lambda column: column.kind is Kind.COUNTER):
+        best.setdefault(column.base, column)
+    chosen = sorted(best.values(), key=lambda column: column.index)
+    return [ValueColumn(column.index, column.kind or Kind.GAUGE, channel=column.base) for column in chosen]
+
+
+def _node_columns(columns: list[_Column], where: str) -> list[ValueColumn]:
+    """A column each node, in W; only a unit in brackets is taken off, for a node may be called gpu_w."""
+    for column in columns:
+        if column.name in _NO_NODE or (column.is_channel and (column.base == WHOLE_NODE or column.kind)):
+            raise UnusableFile(
+                f"{where}: column {column.shown!r} names no node; expected {EXPECTED}; "
+                "name the node of this file with --node"
+            )
+    named = [(column, re.sub(r"\s*[\[(]\s*\w+\s*[\])]$", "", column.shown)) for column in columns]
+    return [ValueColumn(column.index, Kind.GAUGE, node=name) for column, name in named if _is_node_name(name)]
+
+
+def _is_node_name(name: str) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9][\w.:-]*", name) is not None
+
+
+def _ignored(columns: Sequence[_Column], where: str) -> list[str]:
+    return [f"{where}: columns not used: {_shown(columns)}"] if columns else []
+
+
+def _shown(columns: Sequence[_Column]) -> str:
+    names = ", ".join(column.shown or "(no name)" for column in columns[:20])
+    return f"{names}, …" if len(columns) > 20 else names

@@ -1,0 +1,82 @@
+"""Nodes as plain CSV: ``node,node_type``, then cpus, gpus, models, memory_gib, watts and valid_from, if known.
+
+``node`` may be a hostlist: each of its hosts gets the row's values. ``idle_w`` and ``rated_w`` are the node
+without its GPUs, ``ceiling_w`` is its meter.
+"""
+
+from __future__ import annotations
+
+from measurements.parsers.csv_rows import Fields, csv_rows, fields_of, first_row, header, number, whole_number
+from measurements.parsers.job_rows import Clock, Lines, RowRefused, clean, hosts_of
+from measurements.parsers.records import NodeRecord, ParseOptions, Refusal, UnusableFile
+from measurements.parsers.source import TEXT_LIMIT, Source
+
+REQUIRED = ("node", "node_type")
+OPTIONAL = (
+    *("cpus", "gpus", "threads_per_core", "cpu_model", "gpu_model", "memory_gib"),
+    *("idle_w", "rated_w", "ceiling_w", "valid_from"),
+)
+
+NODES_LIMIT = 200_000  # of one file
+
+Nodes = tuple[list[NodeRecord], list[Refusal], list[str]]
+
+
+def matches(head: str) -> bool:
+    """Whether a text begins with the header of this form."""
+    first = next((line for line in head.splitlines() if line.strip()), "")
+    return set(REQUIRED) <= {column.strip().lower() for column in first.replace('"', "").split(",")}
+
+
+def read_nodes(source: Source, options: ParseOptions) -> Nodes:
+    """The nodes of a CSV with a header, what was refused, and warnings."""
+    lines = Lines(source.lines())
+    columns, warnings = header(first_row(lines), REQUIRED, OPTIONAL, source.name)
+    records: dict[tuple[str, int | None], NodeRecord] = {}
+    refusals: list[Refusal] = []
+    for line, text, row in csv_rows(lines, len(columns)):
+        try:
+            if isinstance(row, RowRefused):
+                raise row
+            for record in _records(line, fields_of(columns, row), Clock(options.time_zone)):
+                _add(records, record)
+        except RowRefused as refused:
+            refusals.append(Refusal(refused.reason, line, str(refused)[:TEXT_LIMIT], text[:TEXT_LIMIT]))
+    refusals += source.take_refusals()
+    return list(records.values()), sorted(refusals, key=lambda refusal: refusal.line), warnings
+
+
+def _add(records: dict[tuple[str, int | None], NodeRecord], record: NodeRecord) -> None:
+    """A node may come again with another date; the first row of a date stands."""
+    if len(records) >= NODES_LIMIT:
+        raise UnusableFile(f"more than {NODES_LIMIT} nodes in one file; is a hostlist wrong?")
+    if (record.node, record.valid_from_ms) in records:
+        raise RowRefused("node twice", f"{record.node} is described above already, from the same date")
+    records[record.node, record.valid_from_ms] = record
+
+
+def _records(line: int, row: Fields, clock: Clock) -> list[NodeRecord]:
+    hosts = hosts_of(row["node"])
+    if not hosts or not row["node_type"]:
+        raise RowRefused("node or node_type missing")
+    valid_from = clock.instants(row.get("valid_from", ""))
+    if len(valid_from) > 1:
+        raise RowRefused("ambiguous local time", f"{row['valid_from']}: give it with an offset")
+    return [
+        NodeRecord(
+            line=line,
+            node=host,
+            node_type=clean(row["node_type"]),
+            cpus=whole_number(row, "cpus") or None,
+            gpus=whole_number(row, "gpus"),
+            threads_per_core=whole_number(row, "threads_per_core") or None,
+            cpu_model=clean(row.get("cpu_model", "")),
+            gpu_model=clean(row.get("gpu_model", "")),
+            memory_gib=number(row, "memory_gib"),
+            idle_w=number(row, "idle_w"),
+            rated_w=number(row, "rated_w"),
+            ceiling_w=number(row, "ceiling_w"),
+            valid_from_ms=valid_from[0] if valid_from else None,
+        )
+        for host in hosts
+    ]

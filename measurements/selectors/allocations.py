@@ -1,0 +1,41 @@
+"""Allocations as a data frame, with what their figures need."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from django.db.models import QuerySet
+
+from measurements.models import Allocation, NodeConfig
+
+_COLUMNS = {
+    "allocation_id": "pk",
+    "job_id": "run__job_id",
+    "run_id": "run_id",
+    "node_id": "node_id",
+    "node_name": "node_name",
+    "start_ms": "start_ms",
+    "end_ms": "end_ms",
+    "cpus": "cpus",
+    "gpus": "gpus",
+    "exclusive": "exclusive",
+    "consumed_j": "run__consumed_energy_j",
+}
+
+
+def allocation_figures(allocations: QuerySet[Allocation]) -> pd.DataFrame:
+    """One row an allocation, as `measurements.domain.figures` describes it."""
+    rows = allocations.order_by("pk").values_list(*_COLUMNS.values())
+    frame = pd.DataFrame(rows.iterator(chunk_size=20_000), columns=list(_COLUMNS))
+    frame["node_id"] = pd.to_numeric(frame["node_id"]).fillna(0).astype(np.int64)  # 0: not known
+    configs = _configs()
+    known = [configs.get(node, (None, None)) for node in frame["node_id"].tolist()]
+    frame["rated_w"] = np.array([np.nan if rated is None else rated for rated, _ in known], np.float64)
+    frame["node_cpus"] = np.array([cpus or np.nan for _, cpus in known], np.float64)
+    return frame
+
+
+def _configs() -> dict[int, tuple[float | None, int | None]]:
+    """Rated power and cpus of the nodes, as described last."""
+    rows = NodeConfig.objects.order_by("valid_from").values_list("node_id", "rated_w", "cpus")
+    return {node: (rated, cpus) for node, rated, cpus in rows}

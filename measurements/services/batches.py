@@ -1,0 +1,147 @@
+"""What power and job ingest share: the batch, its identity, its quarantine, its report."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+
+from measurements.domain.units import IntArray
+from measurements.models import Batch, Cluster, Quarantine
+from measurements.parsers.records import Refusal
+from measurements.parsers.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCount:
+    """How often something was refused, and where first."""
+
+    reason: str
+    count: int
+    first_line: int
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What became of one input: read = stored + duplicates + refused + pending."""
+
+    source: str
+    batch: int | None
+    read: int
+    stored: int
+    duplicates: int
+    refused: list[RefusedCount]
+    pending: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def usable(self) -> bool:
+        """Whether anything in it was of use, now or before."""
+        return self.stored + self.duplicates + self.pending > 0
+
+
+@dataclass(slots=True)
+class _Reason:
+    count: int = 0
+    first_line: int = 0
+    example: str = ""
+    lines: list[bytes] = field(default_factory=list)
+
+
+class QuarantineDraft:
+    """Refused lines, gathered by reason; their text is kept compressed so that memory stays small."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[str, _Reason] = {}
+
+    def add(self, refusals: Iterable[Refusal]) -> None:
+        """Take in refusals of a parser."""
+        texts: dict[str, list[str]] = {}
+        for refusal in refusals:
+            entry = self._entry(refusal.reason, refusal.line, refusal.detail or refusal.text)
+            entry.count += 1
+            line = refusal.text.replace("\n", " ").replace("\r", " ")
+            texts.setdefault(refusal.reason, []).append(f"{refusal.line}\t{line}\n")
+        for reason, lines in texts.items():
+            self._reasons[reason].lines.append(gzip.compress("".join(lines).encode(), 1, mtime=0))
+
+    def add_lines(self, reason: str, numbers: IntArray, text: Sequence[str], example: str) -> None:
+        """Take in many lines refused for one reason, as columns."""
+        if not len(numbers):
+            return
+        first = int(np.argmin(numbers))
+        entry = self._entry(reason, int(numbers[first]), example)
+        entry.count += len(numbers)
+        lines = "".join(f"{n}\t{t}\n" for n, t in zip(numbers.tolist(), text, strict=True))
+        entry.lines.append(gzip.compress(lines.encode(), 1, mtime=0))
+
+    def _entry(self, reason: str, line: int, example: str) -> _Reason:
+        entry = self._reasons.setdefault(reason, _Reason())
+        if not entry.first_line or line < entry.first_line:
+            entry.first_line, entry.example = line, example
+        return entry
+
+    @property
+    def total(self) -> int:
+        """How many lines were refused."""
+        return sum(entry.count for entry in self._reasons.values())
+
+    def counts(self) -> list[RefusedCount]:
+        """By reason, most frequent first."""
+        rows = [RefusedCount(r, e.count, e.first_line, e.example) for r, e in self._reasons.items()]
+        return sorted(rows, key=lambda row: (-row.count, row.first_line, row.reason))
+
+    def save(self, batch: Batch) -> None:
+        """Replace what a batch has in quarantine."""
+        batch.quarantine.all().delete()
+        Quarantine.objects.bulk_create(
+            Quarantine(
+                batch=batch,
+                reason=reason[:128],
+                count=entry.count,
+                first_line=entry.first_line,
+                example=entry.example[:2000],
+                lines=b"".join(entry.lines),
+            )
+            for reason, entry in sorted(self._reasons.items())
+        )
+
+
+def refused_lines(batch: Batch) -> IntArray:
+    """The numbers of the lines a batch has in quarantine, ascending."""
+    numbers: list[int] = []
+    for row in batch.quarantine.all():
+        text = gzip.decompress(bytes(row.lines)).decode()
+        numbers.extend(int(line.partition("\t")[0]) for line in text.splitlines())
+    return np.unique(np.array(numbers, np.int64))
+
+
+def options_key(options: dict[str, object]) -> str:
+    """A fingerprint of what the operator said."""
+    return hashlib.sha256(json.dumps(options, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def earlier_batch(cluster: Cluster, content: str, source: Source, options: dict[str, object]) -> Batch | None:
+    """The batch that took the same bytes with the same options, if there is one."""
+    return Batch.objects.filter(
+        cluster=cluster, content=content, sha256=source.sha256, options_key=options_key(options)
+    ).first()
+
+
+def new_batch(cluster: Cluster, content: str, source: Source, options: dict[str, object], now: datetime) -> Batch:
+    """A batch row, not saved."""
+    return Batch(
+        cluster=cluster,
+        content=content,
+        source=source.name[-1024:],
+        sha256=source.sha256,
+        options=options,
+        options_key=options_key(options),
+        committed_at=now,
+    )

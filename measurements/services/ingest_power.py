@@ -1,0 +1,325 @@
+"""Power logs into the sample store: the one writer of segments from input.
+
+A file becomes one batch. Its samples are written as segments while it is read, and all
+of them, with the batch, its quarantine and the dirty marks, come into being in one transaction at the end.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from django.db import transaction
+from django.db.models import Max
+
+from measurements.domain.integrate import GAP_INTERVALS, NOMINAL_WINDOW_MS
+from measurements.domain.samples import Samples, concatenate, differing, resolve
+from measurements.domain.units import DAY_MS, EPOCH_DAY, IntArray, day_start_ms, ms_from_datetime
+from measurements.models import (
+    Allocation,
+    Batch,
+    ChannelPeriod,
+    Cluster,
+    DirtyNodeDay,
+    Node,
+    NodeDay,
+    PendingCorrection,
+    Segment,
+)
+from measurements.parsers.records import ParseOptions, PowerChunk
+from measurements.parsers.source import Source
+from measurements.services.batches import (
+    IngestReport,
+    QuarantineDraft,
+    earlier_batch,
+    new_batch,
+    refused_lines,
+)
+from measurements.services.judge import NodeDirectory, judge
+from measurements.services.machine import Declaration, choose_meters, declare_channels
+from measurements.services.marks import mark_node_days, sealed_days
+from measurements.store import SampleStore, Selection, days_between
+
+FLUSH_ROWS = 2_000_000
+POWER = Batch.Content.POWER
+Parser = Callable[[Source, ParseOptions, int], Iterator[PowerChunk]]
+
+
+@dataclass(frozen=True, slots=True)
+class PowerInput:
+    """What the operator said of a power log."""
+
+    parser: Parser
+    format_name: str = ""
+    parse: ParseOptions = field(default_factory=ParseOptions)
+    declaration: Declaration = field(default_factory=Declaration)
+
+    def identity(self) -> dict[str, object]:
+        """The part of a batch's identity that is not its bytes."""
+        parse = self.parse
+        return {
+            "format": self.format_name,
+            "node": parse.node,
+            "channel": parse.channel,
+            "time_zone": str(parse.time_zone) if parse.time_zone else None,
+            "declared": self.declaration.said(),
+        }
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A batch in the making."""
+
+    cluster: Cluster
+    store: SampleStore
+    quarantine: QuarantineDraft = field(default_factory=QuarantineDraft)
+    segments: list[Segment] = field(default_factory=list)
+    pending: list[PendingCorrection] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    read: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    interval_ms: int | None = None
+    reach: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    first_days: dict[int, int] = field(default_factory=dict)  # channel → first day of any of its samples
+    dry_run: bool = False
+
+
+def ingest_power(
+    cluster: Cluster,
+    source: Source,
+    what: PowerInput,
+    now: datetime,
+    *,
+    dry_run: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> IngestReport:
+    """Take a power log; the same bytes with the same options again try only what was refused."""
+    earlier = earlier_batch(cluster, POWER, source, what.identity())
+    again = refused_lines(earlier) if earlier else None
+    draft = _Draft(cluster, SampleStore(), dry_run=dry_run)
+    try:
+        _read(draft, source, what, ms_from_datetime(now), again, progress)
+        batch = None if dry_run else _commit(draft, source, what, now, earlier)
+    except BaseException:
+        draft.store.discard(draft.segments)
+        raise
+    if dry_run:
+        draft.store.discard(draft.segments)
+    pending = sum(row.rows for row in draft.pending)
+    return IngestReport(
+        source=source.name,
+        batch=batch.pk if batch else None,
+        read=draft.read,
+        stored=draft.stored,
+        duplicates=draft.duplicates,
+        refused=draft.quarantine.counts(),
+        pending=pending,
+        warnings=draft.warnings,
+    )
+
+
+def _read(
+    draft: _Draft,
+    source: Source,
+    what: PowerInput,
+    now_ms: int,
+    again: IntArray | None,
+    progress: Callable[[int], None] | None,
+) -> None:
+    directory = NodeDirectory(draft.cluster)
+    held: list[Samples] = []
+    for chunk in what.parser(source, what.parse, now_ms):
+        draft.read += len(chunk.t_ms) + len(chunk.refusals)
+        draft.interval_ms = chunk.interval_ms or draft.interval_ms
+        draft.warnings += [w for w in chunk.warnings if w not in draft.warnings]
+        draft.quarantine.add(chunk.refusals)
+        lines: np.ndarray | slice = slice(None)
+        if again is not None:
+            lines = np.isin(chunk.line, again)
+            draft.duplicates += len(chunk.line) - int(lines.sum())
+        held.append(judge(directory, chunk, lines, draft.quarantine))
+        if sum(map(len, held)) >= FLUSH_ROWS:
+            _flush(draft, held)
+            held = []
+        if progress:
+            progress(len(chunk.t_ms))
+    _flush(draft, held)
+
+
+def _flush(draft: _Draft, held: list[Samples]) -> None:
+    """Write what is held: per UTC day a segment of what is new or different."""
+    samples = concatenate(held)
+    if not len(samples):
+        return
+    number = samples.t_ms // DAY_MS
+    present = np.unique(number).tolist()
+    for day_number in present:
+        part = samples if len(present) == 1 else samples.take(number == day_number)
+        _flush_day(draft, EPOCH_DAY + timedelta(days=day_number), part)
+
+
+def _flush_day(draft: _Draft, day: date, samples: Samples) -> None:
+    unique, surplus = resolve(samples)
+    draft.duplicates += surplus
+    _note_first_days(draft, unique, (day - EPOCH_DAY).days)
+    if sealed_days(draft.cluster, [day]):
+        draft.pending.append(_pending(draft.cluster, day, unique))
+        return
+    fresh = _fresh(draft, day, unique)
+    if not len(fresh):
+        return
+    _note_reach(draft, fresh, (day - EPOCH_DAY).days)
+    draft.segments.append(draft.store.write(draft.cluster, day, fresh, inline=True))
+
+
+def _fresh(draft: _Draft, day: date, samples: Samples) -> Samples:
+    """Those that the store does not hold with this very value; what it holds is counted."""
+    first, last = int(samples.t_ms.min()), int(samples.t_ms.max())
+    nodes = np.unique(samples.node)
+    wanted = Selection(nodes, first, last + 1)
+    committed = draft.store.scan(draft.cluster.pk, wanted)
+    known, differs = differing(samples, committed)
+    own = [s for s in draft.segments if s.day == day and s.first_ms <= last and s.last_ms >= first]
+    if own:  # the same file said it already: the larger value stays
+        said = draft.store.resolved(own, wanted)
+        known_own, differs_own = differing(samples, said)
+        larger = known_own & differs_own & _greater(samples, said)
+        known, differs = known | known_own, np.where(known_own, larger, differs)
+    draft.duplicates += int(known.sum())
+    draft.stored += int((~known).sum())
+    keep = ~known | differs
+    return samples if keep.all() else samples.take(keep)
+
+
+def _greater(new: Samples, known: Samples) -> np.ndarray:
+    """For each new sample whether it is above the known one of its instant (False if there is none)."""
+    both, _ = resolve(concatenate([new, known]))
+    _, differs = differing(new, both)  # where the larger of the two is not the new one
+    return ~differs
+
+
+def _pending(cluster: Cluster, day: date, samples: Samples) -> PendingCorrection:
+    buffer = io.BytesIO()
+    columns = {"node": samples.node, "channel": samples.channel, "t": samples.t_ms, "value": samples.value}
+    pq.write_table(pa.table(columns), buffer, compression="zstd")
+    return PendingCorrection(cluster=cluster, day=day, content=POWER, rows=len(samples), payload=buffer.getvalue())
+
+
+def _note_first_days(draft: _Draft, samples: Samples, day_number: int) -> None:
+    for channel in np.unique(samples.channel).tolist():
+        draft.first_days[channel] = min(day_number, draft.first_days.get(channel, day_number))
+
+
+def _note_reach(draft: _Draft, samples: Samples, day_number: int) -> None:
+    """Per node and day the first and last instant of what is new: how near midnight it comes."""
+    starts = np.flatnonzero(np.append(True, samples.node[1:] != samples.node[:-1]))
+    first = np.minimum.reduceat(samples.t_ms, starts)
+    last = np.maximum.reduceat(samples.t_ms, starts)
+    for node, low, high in zip(samples.node[starts].tolist(), first.tolist(), last.tolist(), strict=True):
+        before = draft.reach.get((node, day_number), (low, high))
+        draft.reach[node, day_number] = (min(low, before[0]), max(high, before[1]))
+
+
+def _commit(draft: _Draft, source: Source, what: PowerInput, now: datetime, earlier: Batch | None) -> Batch | None:
+    with transaction.atomic():
+        # One commit at a time in a cluster: the order of batch ids is the order of commits.
+        cluster = Cluster.objects.select_for_update().get(pk=draft.cluster.pk)
+        batch = earlier_batch(cluster, POWER, source, what.identity())
+        if batch is not None and earlier is None:  # another process took the same file meanwhile
+            draft.store.discard(draft.segments)
+            draft.duplicates += draft.stored
+            draft.stored = 0
+            return batch
+        if batch is None:
+            batch = new_batch(cluster, POWER, source, what.identity(), now)
+        batch.read = draft.read
+        batch.stored += draft.stored
+        batch.duplicates = draft.duplicates
+        batch.refused = draft.quarantine.total
+        batch.save()
+        draft.quarantine.save(batch)
+        for segment in draft.segments:
+            segment.batch_no = batch.pk
+        Segment.objects.bulk_create(draft.segments, 1000)
+        for row in draft.pending:
+            row.batch = batch
+        PendingCorrection.objects.bulk_create(draft.pending)
+        _declare_and_mark(draft, cluster, what)
+    return batch
+
+
+def _declare_and_mark(draft: _Draft, cluster: Cluster, what: PowerInput) -> None:
+    said = what.declaration
+    interval = said.nominal_ms or what.parse.interval_ms or draft.interval_ms
+    declaration = Declaration(interval, said.max_gap_ms, said.wrap_uj)
+    first_days = {channel: EPOCH_DAY + timedelta(days=n) for channel, n in draft.first_days.items()}
+    declare_channels(cluster, first_days, declaration)
+    if not draft.reach:
+        return
+    nodes = sorted({node for node, _ in draft.reach})
+    choose_meters(nodes)
+    mark_node_days(cluster, _touched(draft, cluster, nodes))
+    _move_last_samples(draft, cluster, nodes)
+
+
+def _touched(draft: _Draft, cluster: Cluster, nodes: list[int]) -> Iterable[tuple[int, date]]:
+    """The node-days that new samples change: their own, and a neighbour that reads as far as to them."""
+    own = {(node, EPOCH_DAY + timedelta(days=day)) for node, day in draft.reach}
+    beside = {day + timedelta(days=step) for _, day in own for step in (-1, 1)}
+    margins = {(node, day): NOMINAL_WINDOW_MS for node in nodes for day in beside}
+    declared = _declared_margins(nodes)
+    recorded = NodeDay.objects.filter(cluster=cluster, day__in=beside, margin_ms__gt=NOMINAL_WINDOW_MS)
+    for node, day, margin in recorded.values_list("node_id", "day", "margin_ms"):
+        margins[node, day] = margin
+    # What is dirty already may be under way, with an older reading of its margin: it is marked anew.
+    dirty = set(DirtyNodeDay.objects.filter(cluster=cluster, day__in=beside).values_list("node_id", "day"))
+    touched = set(own)
+    for (node, number), (first, last) in draft.reach.items():
+        day = EPOCH_DAY + timedelta(days=number)
+        start = day_start_ms(day)
+        distances = ((day - timedelta(days=1), first - start), (day + timedelta(days=1), start + DAY_MS - last))
+        for neighbour, distance in distances:
+            margin = max(margins.get((node, neighbour), NOMINAL_WINDOW_MS), declared.get(node, 0))
+            if distance <= margin or (node, neighbour) in dirty:
+                touched.add((node, neighbour))
+    return touched
+
+
+def _declared_margins(nodes: list[int]) -> dict[int, int]:
+    """How far the declared gaps and intervals of a node's channels reach [ms]."""
+    rows = ChannelPeriod.objects.filter(channel__node_id__in=nodes).values_list("channel__node_id")
+    reach: dict[int, int] = {}
+    for node, gap, nominal in rows.annotate(Max("max_gap_ms"), Max("nominal_ms")):
+        by_interval = int((nominal or 0) * (GAP_INTERVALS + 0.5))
+        reach[node] = max(reach.get(node, 0), (gap or 0) + (nominal or 0) // 2 + 1, by_interval + 1)
+    return reach
+
+
+def _move_last_samples(draft: _Draft, cluster: Cluster, nodes: list[int]) -> None:
+    """Note each node's newest sample; days that a running job now fills are marked."""
+    newest: dict[int, int] = {}
+    for (node, _), (_, last) in draft.reach.items():
+        newest[node] = max(last, newest.get(node, last))
+    rows = list(Node.objects.select_for_update().filter(pk__in=nodes))
+    moved = [row for row in rows if row.last_sample_ms is None or newest[row.pk] > row.last_sample_ms]
+    open_from: dict[int, int] = {}
+    running = Allocation.objects.filter(node_id__in=[row.pk for row in moved], end_ms__isnull=True)
+    for node, start in running.values_list("node_id", "start_ms"):
+        open_from[node] = min(start, open_from.get(node, start))
+    marks: list[tuple[int, date]] = []
+    for row in moved:
+        before, row.last_sample_ms = row.last_sample_ms, newest[row.pk]
+        if row.pk in open_from:
+            since = max(open_from[row.pk], before if before is not None else 0)
+            first = EPOCH_DAY + timedelta(days=since // DAY_MS)
+            marks += [
+                (row.pk, day) for day in days_between(first, EPOCH_DAY + timedelta(days=newest[row.pk] // DAY_MS))
+            ]
+    Node.objects.bulk_update(moved, ["last_sample_ms"], 1000)
+    mark_node_days(cluster, marks)

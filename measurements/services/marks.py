@@ -1,0 +1,145 @@
+"""Dirty marks: what has to be rebuilt, and who is at it.
+
+A mark's version is drawn anew each time it is set. A rebuild reads it before its input and removes the
+mark only if it is unchanged, so that input arriving meanwhile is never lost.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from measurements.models import Cluster, DirtyDay, DirtyJob, DirtyNodeDay, SealedDay
+from measurements.models.ledger import DirtyMark
+
+Mark = TypeVar("Mark", bound=DirtyMark)
+
+LEASE_S = 120  # a block takes well under a second; the leases of killed processes of this machine end at once
+_CHUNK = 5_000
+_VERSION_BITS = 62
+
+
+def new_version() -> int:
+    """A version no other mark has."""
+    return secrets.randbits(_VERSION_BITS)
+
+
+def mark_node_days(cluster: Cluster, pairs: Iterable[tuple[int, date]]) -> int:
+    """Mark (node id, UTC day) pairs dirty, sealed days excepted; how many."""
+    wanted = sorted(set(pairs), key=lambda pair: (pair[1], pair[0]))
+    sealed = sealed_days(cluster, {day for _, day in wanted})
+    marks = [
+        DirtyNodeDay(cluster=cluster, node_id=node_id, day=day, version=new_version())
+        for node_id, day in wanted
+        if day not in sealed
+    ]
+    DirtyNodeDay.objects.bulk_create(
+        marks, _CHUNK, update_conflicts=True, update_fields=["version"], unique_fields=["cluster", "day", "node"]
+    )
+    return len(marks)
+
+
+def sealed_days(cluster: Cluster, days: Iterable[date]) -> set[date]:
+    """Those of some days that are sealed."""
+    days = sorted(days)
+    if not days:
+        return set()
+    known = SealedDay.objects.filter(cluster=cluster, day__gte=days[0], day__lte=days[-1])
+    return set(known.values_list("day", flat=True))
+
+
+def mark_jobs(job_ids: Iterable[int]) -> None:
+    """Mark job totals dirty."""
+    marks = [DirtyJob(job_id=job_id, version=new_version()) for job_id in sorted(set(job_ids))]
+    DirtyJob.objects.bulk_create(marks, _CHUNK, update_conflicts=True, update_fields=["version"], unique_fields=["job"])
+
+
+def mark_day(cluster_id: int, day: date) -> None:
+    """Mark a day's roll-ups dirty."""
+    DirtyDay.objects.bulk_create(
+        [DirtyDay(cluster_id=cluster_id, day=day, version=new_version())],
+        update_conflicts=True,
+        update_fields=["version"],
+        unique_fields=["cluster", "day"],
+    )
+
+
+def claim(marks: QuerySet[Mark], now: datetime) -> list[Mark]:
+    """Take a lease on those of some marks that are free; the ones taken.
+
+    ``marks`` is ordered and sliced by the caller to what it can do at once.
+    """
+    model = marks.model
+    token = f"{_owner()}/{secrets.token_hex(8)}"
+    until = now + timedelta(seconds=LEASE_S)
+    with transaction.atomic():
+        keys = list(marks.values_list("pk", flat=True))
+        taken = model._default_manager.filter(pk__in=keys).filter(free(now))
+        taken.update(claimed_by=token, claimed_until=until)
+    return list(model._default_manager.filter(pk__in=keys, claimed_by=token))
+
+
+def free(now: datetime) -> Q:
+    """Not claimed, or by a lease that has expired."""
+    return Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)
+
+
+def still_mine(marks: list[Mark]) -> list[Mark]:
+    """Inside a transaction: those whose lease nobody has taken over, as they are now."""
+    if not marks:
+        return []
+    model = type(marks[0])
+    rows = model._default_manager.select_for_update().filter(
+        pk__in=[mark.pk for mark in marks], claimed_by=marks[0].claimed_by
+    )
+    return list(rows)
+
+
+def settle(marks: list[Mark], current: list[Mark]) -> None:
+    """Remove the marks that did not change since they were read; set the others free."""
+    seen = {mark.pk: mark.version for mark in marks}
+    done = [mark.pk for mark in current if seen[mark.pk] == mark.version]
+    again = [mark.pk for mark in current if seen[mark.pk] != mark.version]
+    model = type(marks[0])
+    model._default_manager.filter(pk__in=done).delete()
+    model._default_manager.filter(pk__in=again).update(claimed_by="", claimed_until=None)
+
+
+def release_dead() -> None:
+    """End the leases of processes of this machine that are gone (killed, say)."""
+    for model in (DirtyNodeDay, DirtyJob, DirtyDay):
+        owners = model._default_manager.exclude(claimed_by="").values_list("claimed_by", flat=True).distinct()
+        for claimed_by in owners:
+            if _is_dead(claimed_by):
+                model._default_manager.filter(claimed_by=claimed_by).update(claimed_by="", claimed_until=None)
+
+
+def _owner() -> str:
+    return f"{_host()}/{os.getpid()}/{_started(os.getpid())}"
+
+
+def _host() -> str:
+    return socket.gethostname().replace("/", "_")
+
+
+def _is_dead(claimed_by: str) -> bool:
+    host, pid, started, _ = claimed_by.split("/")
+    return host == _host() and _started(int(pid)) != started
+
+
+def _started(pid: int) -> str:
+    """When a process of this machine began, in the kernel's ticks; empty if there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] == "Z" else fields[19]

@@ -1,0 +1,142 @@
+"""Job totals and roll-ups, rebuilt from ledger rows: one writer a key, in numpy, in a fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+
+import numpy as np
+import pandas as pd
+from django.db import transaction
+
+from measurements.domain.figures import BOOKING_FIELDS, by_allocation, fill, summed
+from measurements.models import (
+    Allocation,
+    AllocationEnergy,
+    Cluster,
+    DirtyDay,
+    DirtyJob,
+    JobEnergy,
+    NodeConfig,
+    ProjectDay,
+    UserDay,
+)
+from measurements.selectors.allocations import allocation_figures
+from measurements.services.marks import claim, free, settle, still_mine
+
+JOBS_AT_ONCE = 2_000
+
+
+def rebuild_rollups(
+    now: Callable[[], datetime], cluster: Cluster | None = None, progress: Callable[[int], None] | None = None
+) -> int:
+    """Rebuild all dirty job totals and days that nobody else is at; how many keys."""
+    done = 0
+    for step in (_next_jobs, _next_day):
+        while (count := step(now(), cluster)) is not None:
+            done += count
+            if progress:
+                progress(count)
+    return done
+
+
+def _next_jobs(now: datetime, cluster: Cluster | None) -> int | None:
+    waiting = DirtyJob.objects.filter(free(now))
+    if cluster is not None:
+        waiting = waiting.filter(job__cluster=cluster)
+    if not waiting.exists():
+        return None
+    marks = claim(waiting.order_by("pk")[:JOBS_AT_ONCE], now)
+    rows = job_totals([mark.pk for mark in marks])
+    with transaction.atomic():
+        current = still_mine(marks)
+        kept = {mark.pk for mark in current}
+        JobEnergy.objects.filter(pk__in=kept).delete()
+        JobEnergy.objects.bulk_create([row for row in rows if row.job_id in kept], 2_000)
+        if marks:
+            settle(marks, current)
+    return len(marks)
+
+
+def job_totals(job_ids: Sequence[int]) -> list[JobEnergy]:
+    """Totals of some jobs over all their runs, nodes and days."""
+    parts = allocation_figures(Allocation.objects.filter(run__job__in=job_ids))
+    rows = AllocationEnergy.objects.filter(job_id__in=job_ids).values_list(*BOOKING_FIELDS)
+    totals = fill(by_allocation(parts, pd.DataFrame(rows, columns=BOOKING_FIELDS)))
+    return [
+        JobEnergy(job_id=int(job_id), flags=int(np.bitwise_or.reduce(group["flags"])), **summed(group))
+        for job_id, group in totals.groupby("job_id", sort=True)
+    ]
+
+
+def _next_day(now: datetime, cluster: Cluster | None) -> int | None:
+    waiting = DirtyDay.objects.filter(free(now))
+    if cluster is not None:
+        waiting = waiting.filter(cluster=cluster)
+    if not waiting.exists():
+        return None
+    marks = claim(waiting.order_by("cluster", "day")[:1], now)
+    for mark in marks:
+        users, projects = day_rollups(mark.cluster, mark.day)
+        with transaction.atomic():
+            current = still_mine([mark])
+            if current:
+                UserDay.objects.filter(cluster=mark.cluster, day=mark.day).delete()
+                ProjectDay.objects.filter(cluster=mark.cluster, day=mark.day).delete()
+                UserDay.objects.bulk_create(users, 2_000)
+                ProjectDay.objects.bulk_create(projects, 2_000)
+                settle([mark], current)
+    return len(marks)
+
+
+def day_rollups(cluster: Cluster, day: date) -> tuple[list[UserDay], list[ProjectDay]]:
+    """User × node type and project × node type of one UTC day."""
+    frame = _day_frame(cluster, day)
+    if frame.empty:
+        return [], []
+    key = {"cluster": cluster, "day": day}
+    users = [
+        UserDay(username=name, node_type_id=int(node_type), **key, **summed(group))
+        for (name, node_type), group in frame.groupby(["username", "node_type"], sort=True)
+    ]
+    projects = [
+        ProjectDay(account=name, node_type_id=int(node_type), **key, **summed(group))
+        for (name, node_type), group in frame.groupby(["account", "node_type"], sort=True)
+    ]
+    return users, projects
+
+
+def _day_frame(cluster: Cluster, day: date) -> pd.DataFrame:
+    """A day's ledger rows with whose they are, what kind of node they ran on, and what is filled."""
+    types = _types_on(cluster, day)
+    columns = [
+        *BOOKING_FIELDS,
+        "node_id",
+        "job__username",
+        "job__account",
+        "allocation__cpus",
+        "allocation__node_name",
+        "allocation__start_ms",
+        "allocation__end_ms",
+    ]
+    rows = AllocationEnergy.objects.filter(node_id__in=types, day=day).values_list(*columns)
+    frame = pd.DataFrame(rows.iterator(chunk_size=20_000), columns=columns)
+    frame.columns = [c.removeprefix("job__").removeprefix("allocation__") for c in columns]
+    description = [types[n] for n in frame["node_id"]]
+    frame["node_type"] = [d[0] for d in description]
+    frame["rated_w"] = np.array([np.nan if d[1] is None else d[1] for d in description], np.float64)
+    frame["node_cpus"] = np.array([d[2] or np.nan for d in description], np.float64)
+    frame["run_id"], frame["consumed_j"], frame["wall_us"] = 0, np.nan, 0  # a reported figure has no days
+    return fill(frame)
+
+
+def _types_on(cluster: Cluster, day: date) -> dict[int, tuple[int, float | None, int | None]]:
+    """Per node its type, rated power and cpus on a UTC day; a node not yet described then has its first one."""
+    rows = NodeConfig.objects.filter(node__cluster=cluster).order_by("valid_from")
+    found: dict[int, tuple[int, float | None, int | None]] = {}
+    for node, since, node_type, rated_w, cpus in rows.values_list(
+        "node_id", "valid_from", "node_type_id", "rated_w", "cpus"
+    ):
+        if node not in found or since <= day:
+            found[node] = (node_type, rated_w, cpus)
+    return found

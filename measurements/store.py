@@ -1,0 +1,294 @@
+"""The sample store: Parquet segments, committed through the database.
+
+A segment is a file (or, if small, bytes in its row) that is never changed. Its row in
+the table `Segment` is what makes it exist; nothing outside this module knows about files.
+Layout: ``<root>/cluster=<name>/day=<YYYY-MM-DD>/part-<id>.parquet``, columns node,
+channel (ids of the database), t (ms since 1970, UTC), value (mW or µJ), as any Parquet reader reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from django.conf import settings
+from numpy.typing import NDArray
+
+from measurements.domain.samples import Samples, concatenate, empty_samples, resolve
+from measurements.domain.units import MW_PER_W, IntArray, day_from_ms
+from measurements.models import Channel, Cluster, Segment
+
+ROW_GROUP = 65_536
+INLINE_BYTES = 32_768
+RUBBISH_AGE_S = 3_600
+_SCHEMA = pa.schema([("node", pa.int32()), ("channel", pa.int32()), ("t", pa.int64()), ("value", pa.int64())])
+_INCOMING = "_incoming"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which samples of a day are wanted: of these nodes (ascending ids), in [start, end)."""
+
+    nodes: NDArray[np.int32]
+    start_ms: int
+    end_ms: int
+    channels: NDArray[np.int32] | None = None
+
+
+class SampleStore:
+    """Reads and writes segments below ``root`` (the setting JOULEBOOK_VAR's ``samples``)."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root if root is not None else Path(settings.JOULEBOOK_VAR) / "samples"
+
+    # --- writing ----------------------------------------------------------------------------
+
+    def write(
+        self,
+        cluster: Cluster,
+        day: date,
+        samples: Samples,
+        *,
+        level: int = 0,
+        unique: bool = True,
+        inline: bool = False,
+    ) -> Segment:
+        """Write sorted samples of one day; the row given back is not saved: its saving is the commit."""
+        buffer = io.BytesIO()
+        with open_writer(buffer, whole_watts=_whole_watts(samples.value)) as writer:
+            writer.write_table(_table(samples), row_group_size=ROW_GROUP)
+        data = buffer.getvalue()
+        segment = Segment(
+            cluster=cluster,
+            day=day,
+            level=level,
+            unique=unique,
+            rows=len(samples),
+            bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            first_ms=int(samples.t_ms.min()),
+            last_ms=int(samples.t_ms.max()),
+        )
+        if inline and len(data) <= INLINE_BYTES:
+            segment.inline = data
+        else:
+            incoming = self.incoming_path()
+            incoming.write_bytes(data)
+            segment.path = self.publish(incoming, cluster, day)
+        return segment
+
+    def incoming_path(self) -> Path:
+        """A fresh file name for something not yet committed."""
+        folder = self.root / _INCOMING
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{uuid.uuid4().hex}.parquet"
+
+    def publish(self, incoming: Path, cluster: Cluster, day: date) -> str:
+        """Make a written file durable under its final name, which is given back."""
+        name = f"cluster={cluster.name}/day={day.isoformat()}/part-{uuid.uuid4().hex}.parquet"
+        final = self.root / name
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _fsync(incoming)
+        incoming.rename(final)
+        _fsync(final.parent)
+        return name
+
+    def discard(self, segments: Iterable[Segment]) -> None:
+        """Remove files of segments that were never committed."""
+        for segment in segments:
+            if segment.path:
+                (self.root / segment.path).unlink(missing_ok=True)
+
+    def retire(self, segments: Iterable[Segment]) -> None:
+        """Before a swap: let the files of replaced segments live another hour for their readers."""
+        now = time.time()
+        for segment in segments:
+            if segment.path and (self.root / segment.path).exists():
+                os.utime(self.root / segment.path, (now, now))
+
+    def sweep(self, *, age_s: float = RUBBISH_AGE_S) -> int:
+        """Remove files that no row names and that are older than ``age_s``; how many."""
+        if not self.root.exists():
+            return 0
+        limit = time.time() - age_s
+        old = [p for p in self.root.rglob("*.parquet") if p.stat().st_mtime < limit]
+        known = set(Segment.objects.exclude(path="").values_list("path", flat=True))
+        rubbish = [p for p in old if p.relative_to(self.root).as_posix() not in known]
+        for path in rubbish:
+            path.unlink(missing_ok=True)
+        return len(rubbish)
+
+    # --- reading ----------------------------------------------------------------------------
+
+    def read(self, channel_ids: Sequence[int], start_ms: int, end_ms: int) -> Samples:
+        """The samples of some channels in [start, end), sorted by node, channel, time; unique."""
+        if not channel_ids or start_ms >= end_ms:
+            return empty_samples()
+
+        rows = Channel.objects.filter(pk__in=channel_ids).values_list("node_id", "node__cluster_id", "pk")
+        by_cluster: dict[int, list[tuple[int, int]]] = {}
+        for node_id, cluster_id, pk in rows:
+            by_cluster.setdefault(cluster_id, []).append((node_id, pk))
+        parts = []
+        for cluster_id, pairs in sorted(by_cluster.items()):
+            nodes = np.unique(np.array([n for n, _ in pairs], np.int32))
+            channels = np.unique(np.array([c for _, c in pairs], np.int32))
+            parts.append(self.scan(cluster_id, Selection(nodes, start_ms, end_ms, channels)))
+        return concatenate(parts)
+
+    def scan(self, cluster_id: int, wanted: Selection) -> Samples:
+        """The samples wanted, sorted by node, channel, time; of duplicates the later batch's."""
+        try:
+            return self._scan(cluster_id, wanted)
+        except FileNotFoundError:  # folded or compacted since the rows were read
+            return self._scan(cluster_id, wanted)
+
+    def _scan(self, cluster_id: int, wanted: Selection) -> Samples:
+        rows = Segment.objects.filter(
+            cluster_id=cluster_id,
+            day__gte=day_from_ms(wanted.start_ms),
+            day__lte=day_from_ms(wanted.end_ms - 1),
+            first_ms__lt=wanted.end_ms,
+            last_ms__gte=wanted.start_ms,
+        ).order_by("day", "batch_no", "pk")
+        return self.resolved(rows, wanted)
+
+    def resolved(self, rows: Iterable[Segment], wanted: Selection) -> Samples:
+        """What some segments hold of what is wanted; days do not overlap, segments of one day may."""
+        parts: list[Samples] = []
+        batches: list[IntArray] = []
+        certain = True
+        days: set[date] = set()
+        for row in rows:
+            part = self._load(row, wanted)
+            if len(part):
+                certain &= row.unique and row.day not in days
+                days.add(row.day)
+                parts.append(part)
+                batches.append(np.full(len(part), row.batch_no, np.int64))
+        if not parts:
+            return empty_samples()
+        if certain and len(parts) == 1:
+            return parts[0]
+        return resolve(concatenate(parts), np.concatenate(batches))[0]
+
+    def _load(self, segment: Segment, wanted: Selection) -> Samples:
+        file = self.open(segment)
+        groups = [i for i in range(file.metadata.num_row_groups) if _may_hold(file.metadata.row_group(i), wanted)]
+        if not groups:
+            return empty_samples()
+        samples = _samples(file.read_row_groups(groups, use_threads=False))
+        return samples.take(_mask(samples, wanted))
+
+    def open(self, segment: Segment) -> pq.ParquetFile:
+        """The segment as a Parquet file."""
+        if segment.inline is not None:
+            return pq.ParquetFile(io.BytesIO(bytes(segment.inline)))
+        return pq.ParquetFile(self.root / segment.path, memory_map=True)
+
+    def node_ids(self, segment: Segment) -> NDArray[np.int32]:
+        """The nodes a segment holds samples of, ascending."""
+        file = self.open(segment)
+        found = [
+            np.unique(file.read_row_group(i, columns=["node"], use_threads=False).column(0).to_numpy())
+            for i in range(file.metadata.num_row_groups)
+        ]
+        return np.unique(np.concatenate(found)) if found else np.empty(0, np.int32)
+
+
+def open_writer(target: Path | io.BytesIO, *, whole_watts: bool) -> pq.ParquetWriter:
+    """A writer of segments.
+
+    Whole watts take few values: a dictionary of them is smaller than differences of
+    milliwatts (docs/performance.md).
+    """
+    encodings = {"t": "DELTA_BINARY_PACKED"}
+    if not whole_watts:
+        encodings["value"] = "DELTA_BINARY_PACKED"
+    return pq.ParquetWriter(
+        target,
+        _SCHEMA,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=["node", "channel", "value"] if whole_watts else ["node", "channel"],
+        column_encoding=encodings,
+    )
+
+
+def _whole_watts(value: IntArray) -> bool:
+    return bool(np.all(value % MW_PER_W == 0))
+
+
+def write_part(writer: pq.ParquetWriter, samples: Samples) -> None:
+    """Append sorted samples to a segment being written."""
+    writer.write_table(_table(samples), row_group_size=ROW_GROUP)
+
+
+def _table(samples: Samples) -> pa.Table:
+    return pa.table([samples.node, samples.channel, samples.t_ms, samples.value], schema=_SCHEMA)
+
+
+def _samples(table: pa.Table) -> Samples:
+    node, channel, t, value = (column.to_numpy() for column in table.columns)
+    return Samples(node, channel, t, value)
+
+
+def _may_hold(group: pq.RowGroupMetaData, wanted: Selection) -> bool:
+    """By its statistics; a row group without them may hold anything."""
+    bounds = [
+        (group.column(i).statistics.min, group.column(i).statistics.max)
+        if group.column(i).statistics is not None and group.column(i).statistics.has_min_max
+        else None
+        for i in (0, 1, 2)
+    ]
+    node, channel, t = bounds
+    if t is not None and (t[1] < wanted.start_ms or t[0] >= wanted.end_ms):
+        return False
+    if channel is not None and wanted.channels is not None and not _any_between(wanted.channels, *channel):
+        return False
+    return node is None or _any_between(wanted.nodes, *node)
+
+
+def _any_between(ids: NDArray[np.int32], low: int, high: int) -> bool:
+    return bool(np.searchsorted(ids, low) < np.searchsorted(ids, high, side="right"))
+
+
+def _mask(samples: Samples, wanted: Selection) -> NDArray[np.bool_] | slice:
+    keep = (samples.t_ms >= wanted.start_ms) & (samples.t_ms < wanted.end_ms)
+    keep &= _one_of(samples.node, wanted.nodes)
+    if wanted.channels is not None:
+        keep &= _one_of(samples.channel, wanted.channels)
+    return slice(None) if keep.all() else keep
+
+
+def _one_of(values: NDArray[np.int32], ids: NDArray[np.int32]) -> NDArray[np.bool_]:
+    if not len(values) or not len(ids):
+        return np.zeros(len(values), bool)
+    low = int(values.min())
+    table = np.zeros(int(values.max()) - low + 1, bool)
+    inside = ids[(ids >= low) & (ids <= int(values.max()))]
+    table[inside - low] = True
+    return table[values - low]
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """All days from first to last, both included."""
+    return [first + timedelta(days=i) for i in range((last - first).days + 1)]

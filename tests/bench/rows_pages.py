@@ -1,0 +1,45 @@
+"""What pages read: a user's month from the roll-up, against the same figures from the ledger."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+from django.db.models import Sum
+
+from measurements.models import AllocationEnergy, UserDay
+from tests.bench.harness import Row, median_s
+from tests.bench.world import DAY, World
+
+FIRST_DAY = DAY - timedelta(days=29)
+HEAVY_USER = "u000"  # holds three jobs in ten
+OVER_LEDGER = 50.0
+CALLS = 20
+
+
+def rows(world: World) -> list[Row]:
+    """Both ways, after making sure that they say the same."""
+    assert world.attribute_s
+    rolled, summed = _from_roll_up(world), _from_ledger(world)
+    np.testing.assert_allclose(sorted(rolled.values()), sorted(summed.values()), rtol=1e-9)
+    roll_up_s = median_s(lambda: _from_roll_up(world), CALLS)
+    ledger_s = median_s(lambda: _from_ledger(world), world.scale.repeats)
+    return [
+        Row("a user's month from the roll-up", roll_up_s * 1e3, "ms"),
+        Row("a user's month from ledger rows", ledger_s * 1e3, "ms"),
+        Row("the latter over the former", ledger_s / roll_up_s, "x", OVER_LEDGER if world.scale.nodes > 50 else None),
+    ]
+
+
+def _from_roll_up(world: World) -> dict[object, float]:
+    days = UserDay.objects.filter(
+        username=HEAVY_USER, cluster=world.cluster, day__range=(FIRST_DAY, DAY), energy_j__gt=0
+    )
+    return dict(days.values_list("day", "energy_j"))
+
+
+def _from_ledger(world: World) -> dict[object, float]:
+    energies = AllocationEnergy.objects.filter(
+        job__username=HEAVY_USER, job__cluster=world.cluster, day__range=(FIRST_DAY, DAY)
+    )
+    return dict(energies.values_list("day").annotate(Sum("energy_j")))
