@@ -71,7 +71,7 @@ def attribute_node(node: NodeDay, day_ms: int) -> NodeLedger:
 
 
 def _ticks(ms: IntArray, day_ms: int) -> IntArray:
-    return np.clip((ms - day_ms) * TICKS_PER_MS, 0, DAY_TICKS)
+    return np.minimum(np.maximum((ms - day_ms) * TICKS_PER_MS, 0), DAY_TICKS)
 
 
 def _by_quarter(spans: Spans, energy: FloatArray) -> FloatArray:
@@ -90,21 +90,29 @@ def _allocations(spans: Spans, power: SpanPower, shares: SpanShares) -> Allocati
     quarters = np.bincount(slot, shares.energy, int(offsets[-1])) / QUARTER_UJ_PER_UJ
     count = len(first)
     owner = np.repeat(np.arange(count), width)
-    covered = spans.sum_int(power.covered)
-    any_flag = np.zeros(count, np.int64)
-    for flag in Flag:
-        hit = spans.sum_int(((power.flags | shares.span_flags) & flag != 0).astype(np.int64)) > 0
-        any_flag |= np.where(hit, int(flag), 0)
+    gpu_uj = np.zeros(count)
+    if power.gpus:
+        gpu_uj = np.bincount(spans.owner, shares.gpu_energy, count) / QUARTER_UJ_PER_UJ
     return AllocationEnergies(
         energy_uj=np.bincount(owner, quarters, count),
-        gpu_uj=np.bincount(spans.owner, shares.gpu_energy, count) / QUARTER_UJ_PER_UJ,
+        gpu_uj=gpu_uj,
         first_quarter=first_quarter,
         offsets=offsets,
         quarters_uj=quarters,
-        covered_us=covered * US_PER_TICK,
+        covered_us=spans.sum_int(power.covered) * US_PER_TICK,
         elapsed_us=(spans.edges[spans.finish] - spans.edges[spans.begin]) * US_PER_TICK,
         samples=power.samples_between(spans.begin, spans.finish),
-        expected_samples=spans.sum_float(power.expected),
+        expected_samples=power.expected_between(spans.edges[spans.begin], spans.edges[spans.finish]),
         apportioned=shares.apportioned,
-        flags=any_flag,
+        flags=_flags(spans, power.flags | shares.span_flags),
     )
+
+
+def _flags(spans: Spans, span_flags: IntArray) -> IntArray:
+    """The flags of all spans of each allocation."""
+    flags = np.zeros(len(spans.begin), np.int64)
+    if span_flags.any():
+        for flag in Flag:
+            hit = spans.sum_int((span_flags & flag != 0).astype(np.int64)) > 0
+            flags |= np.where(hit, int(flag), 0)
+    return flags

@@ -98,15 +98,37 @@ def estimated_j(totals: pd.DataFrame, elapsed_s: FloatArray) -> FloatArray:
     return totals["rated_w"].to_numpy(np.float64) * elapsed_s * np.where(np.isnan(share), 1.0, share)
 
 
-def summed(group: pd.DataFrame) -> dict[str, Any]:
-    """Sums over filled allocations, term by term, and the worst quality of those that lasted."""
-    lasting = group.loc[group["elapsed_us"] > 0, "grade"]
-    grade = Grade(int(lasting.min())) if len(lasting) else Grade.NONE
-    sums = {name: _sum(group[name].to_numpy()) for name in _SUMS}
-    return sums | {"quality": grade.word}
+def summed(totals: pd.DataFrame) -> dict[str, Any]:
+    """Sums over filled allocations, and the worst quality of those that lasted."""
+    if totals.empty:
+        return dict.fromkeys(_SUMS, 0) | {"quality": Grade.NONE.word}
+    row = summed_by(totals, []).iloc[0]
+    return {name: row[name].item() for name in _SUMS} | {"quality": row["quality"]}
 
 
-def _sum(values: FloatArray | IntArray) -> float | int:
-    """One after the other: numpy's pairwise sum would depend on how many there are."""
-    total: float | int = np.add.accumulate(values)[-1].item() if len(values) else values.dtype.type(0).item()
-    return total
+def summed_by(totals: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """`summed` of each group of rows with the same keys, in the order of the keys; with ``flags``.
+
+    Values are added one after the other in the frame's order, so that a sum depends on nothing but its own terms.
+    """
+    if keys:
+        grouped = totals.groupby(keys, sort=True)
+        group = grouped.ngroup().to_numpy()
+        sums = grouped.size().reset_index()[keys]
+    else:
+        group = np.zeros(len(totals), np.int64)
+        sums = pd.DataFrame(index=range(1))
+    count = len(sums)
+    for name in _SUMS:
+        values = totals[name].to_numpy()
+        whole = np.issubdtype(values.dtype, np.integer)
+        sums[name] = _int_sums(group, values, count) if whole else np.bincount(group, values, count)
+    grade = np.full(count, max(Grade), np.int64)
+    lasting = totals["elapsed_us"].to_numpy() > 0
+    np.minimum.at(grade, group[lasting], totals["grade"].to_numpy(np.int64)[lasting])
+    grade[np.bincount(group[lasting], minlength=count) == 0] = Grade.NONE
+    sums["quality"] = np.array([Grade(g).word for g in sorted(Grade)], object)[grade]
+    flags = np.zeros(count, np.int64)
+    np.bitwise_or.at(flags, group, totals["flags"].to_numpy(np.int64))
+    sums["flags"] = flags
+    return sums

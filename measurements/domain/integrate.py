@@ -151,7 +151,7 @@ def _cut(steps: Steps, edges: IntArray) -> _Cut:
     n = len(steps.t)
     step = np.searchsorted(steps.t, edges, side="right")
     before, after = step == 0, step == n
-    k = np.clip(step - 1, 0, max(n - 2, 0))  # the step the edge lies in, where there is one
+    k = np.minimum(np.maximum(step - 1, 0), max(n - 2, 0))  # the step the edge lies in, where there is one
     since = edges - steps.t[np.maximum(step - 1, 0)]
     until = steps.t[np.minimum(step, n - 1)] - edges
     if n > 1:
@@ -189,7 +189,7 @@ def on_grid(steps: Steps, grid: IntArray) -> tuple[FloatArray, FloatArray, BoolA
     n = len(steps.t)
     step = np.searchsorted(steps.t, lower, side="right")
     before, after = step == 0, step == n
-    k = np.clip(step - 1, 0, max(n - 2, 0))
+    k = np.minimum(np.maximum(step - 1, 0), max(n - 2, 0))
     start = steps.t[np.maximum(step - 1, 0)]
     end = steps.t[np.minimum(step, n - 1)]
     if n > 1:

@@ -29,6 +29,16 @@ HOUR_EDGES = np.arange(0, DAY_TICKS + 1, HOUR_TICKS, dtype=np.int64)
 _GPU = re.compile(r"gpu(\d+)$")
 
 
+@dataclass(frozen=True, slots=True)
+class PeriodDensity:
+    """How many samples a meter period gives and should give."""
+
+    start: int  # ticks
+    end: int
+    nominal_ms: int  # the longest of its channels; 0: none of them has samples
+    counts: IntArray  # [channel, edge] samples before the edge
+
+
 @dataclass(slots=True)
 class SpanPower:
     """Energies in quarter µJ, times in ticks, one value a span."""
@@ -36,8 +46,7 @@ class SpanPower:
     metered: FloatArray
     rest: FloatArray  # metered without the GPUs the meter covers; sign kept
     covered: IntArray
-    expected: FloatArray  # samples expected at the nominal interval
-    counts: list[IntArray]  # per meter period: samples before each edge, fewest of its channels
+    periods: list[PeriodDensity]
     flags: IntArray
     hours: HourStatistics
     floor: FloatArray  # min(rest, idle), and what is above it: only if they are asked for
@@ -47,10 +56,19 @@ class SpanPower:
     unplaced_uj: int = 0
 
     def samples_between(self, begin: IntArray, finish: IntArray) -> IntArray:
-        """Samples of the meter from edge ``begin`` to edge ``finish``."""
+        """Samples of the meter from edge ``begin`` to edge ``finish``, the fewest of any of its channels."""
         total = np.zeros(len(begin), np.int64)
-        for per_channel in self.counts:
-            total += (per_channel[:, finish] - per_channel[:, begin]).min(axis=0)
+        for period in self.periods:
+            total += (period.counts[:, finish] - period.counts[:, begin]).min(axis=0)
+        return total
+
+    def expected_between(self, start: IntArray, end: IntArray) -> FloatArray:
+        """Samples expected at the nominal interval from tick ``start`` to tick ``end``."""
+        total = np.zeros(len(start))
+        for period in self.periods:
+            if period.nominal_ms:
+                inside = _clipped(end, period) - _clipped(start, period)
+                total += inside / (TICKS_PER_MS * period.nominal_ms)
         return total
 
 
@@ -79,7 +97,7 @@ def meter_spans(node: NodeDay, edges: IntArray, day_ms: int) -> SpanPower:
         steps[name].unplaced_uj(p.start, p.end) for p in periods for name in p.channels if name in steps
     )
     power.named_gpus = _named_gpus(periods, edges)
-    power.expected, power.counts = _density(periods, steps, nominal, edges)
+    power.periods = _density(periods, steps, nominal, edges)
     return power
 
 
@@ -129,7 +147,7 @@ def _lone_channel(steps: Steps | None, edges: IntArray) -> SpanPower:
 
 def _power(metered: FloatArray, rest: FloatArray, covered: IntArray, hours: HourStatistics) -> SpanPower:
     flags = np.zeros(len(metered), np.int64)
-    return SpanPower(metered, rest, covered, np.zeros(0), [], flags, hours, floor=rest, dynamic=np.zeros(0))
+    return SpanPower(metered, rest, covered, [], flags, hours, floor=rest, dynamic=np.zeros(0))
 
 
 def _no_hours() -> HourStatistics:
@@ -156,20 +174,21 @@ def _hours_of_samples(steps: Steps, covered: IntArray) -> HourStatistics:
     return HourStatistics(low, high, np.diff(bounds), covered * US_PER_TICK)
 
 
+def _clipped(ticks: IntArray, period: _Period | PeriodDensity) -> IntArray:
+    return np.minimum(np.maximum(ticks, period.start), period.end)
+
+
 def _density(
     periods: Sequence[_Period], steps: dict[str, Steps], nominal: dict[str, int], edges: IntArray
-) -> tuple[FloatArray, list[IntArray]]:
-    """Samples expected in each span, and per meter period the samples of each channel before each edge."""
-    expected = np.zeros(len(edges) - 1)
-    counts = []
+) -> list[PeriodDensity]:
+    found = []
     for period in periods:
-        inside = np.clip(edges, period.start, period.end)
-        intervals = [nominal[name] for name in period.channels if name in nominal]
-        if intervals:
-            expected += (inside[1:] - inside[:-1]) / (TICKS_PER_MS * max(intervals))
+        inside = _clipped(edges, period)
         empty = np.zeros(len(edges), np.int64)
-        counts.append(np.stack([np.searchsorted(steps[c].t, inside) if c in steps else empty for c in period.channels]))
-    return expected, counts
+        counts = [np.searchsorted(steps[c].t, inside) if c in steps else empty for c in period.channels]
+        longest = max((nominal[name] for name in period.channels if name in nominal), default=0)
+        found.append(PeriodDensity(period.start, period.end, longest, np.stack(counts)))
+    return found
 
 
 def _merged(
@@ -275,6 +294,6 @@ def _hours_of_grid(
     low = np.where(covered, np.minimum(meter[0], meter[1]), np.nan)
     high = np.where(covered, np.maximum(meter[0], meter[1]), np.nan)
     ticks = np.bincount(hour, np.where(covered, length, 0), 24).astype(np.int64)
-    _, counts = _density(periods, steps, {}, HOUR_EDGES)
-    samples = sum((np.diff(c, axis=1).min(axis=0) for c in counts), np.zeros(24, np.int64))
+    density = _density(periods, steps, {}, HOUR_EDGES)
+    samples = sum((np.diff(p.counts, axis=1).min(axis=0) for p in density), np.zeros(24, np.int64))
     return HourStatistics(np.fmin.reduceat(low, starts), np.fmax.reduceat(high, starts), samples, ticks * US_PER_TICK)

@@ -48,10 +48,6 @@ class Spans:
         upto = np.concatenate(([0], np.cumsum(per_span)))
         return upto[self.finish] - upto[self.begin]
 
-    def sum_float(self, per_span: FloatArray) -> FloatArray:
-        """Per allocation: the sum over its spans, term by term."""
-        return np.bincount(self.owner, per_span[self.span], len(self.begin))
-
 
 @dataclass(slots=True)
 class SpanShares:

@@ -20,7 +20,7 @@ from measurements.parsers.chunks import ChunkMaker, Codes, Rows, line_text
 from measurements.parsers.csv_layout import Layout, find_layout, split_line
 from measurements.parsers.csv_lines import Names, Table, is_name, number, read_lines
 from measurements.parsers.records import ParseOptions, PowerChunk, Refusal, UnusableFile
-from measurements.parsers.source import BLOCK_BYTES, Source
+from measurements.parsers.source import BLOCK_BYTES, Source, newlines
 from measurements.parsers.times import (
     TimeKind,
     Times,
@@ -110,7 +110,7 @@ class _Reader:
         """The block by pyarrow; None if it must be read line by line."""
         cells = block[: block.find(b"\n") + 1 or len(block)].decode("utf-8", errors="replace").split('"')
         kind = self._time_kind("".join(cells))
-        lines = block.count(b"\n") + (not block.endswith(b"\n"))
+        lines = newlines(block) + (not block.endswith(b"\n"))
         if kind is None or not _is_plain(block):
             return None
         decimals = ",." if self.layout.delimiter != "," and b"," in block else "."
@@ -198,7 +198,7 @@ def _one(table: pa.Table, index: int) -> pa.Array:
 
 def _is_plain(block: bytes) -> bool:
     """No NUL, no lone carriage return, no quote left open: what pyarrow would read otherwise than line by line."""
-    if b"\0" in block or block.count(b'"') % 2:
+    if b"\0" in block or (b'"' in block and block.count(b'"') % 2):
         return False
     return b"\r" not in block or block.count(b"\r") == block.count(b"\r\n") + (block.endswith(b"\r"))
 

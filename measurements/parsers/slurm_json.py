@@ -175,7 +175,7 @@ def _tres(job: Job) -> Tres:
             return Tres()
     counts: dict[str, int] = {}
     for entry in _list(_object(job.get("tres")).get("allocated")):
-        count = number(entry.get("count"), negative=True) if isinstance(entry, dict) else None
+        count = number(entry.get("count")) if isinstance(entry, dict) else None
         if count is not None:
             name, kind = _text(entry.get("name")), _text(entry.get("type"))
             counts[f"{kind}/{name}" if name else kind] = int(count)
@@ -228,15 +228,15 @@ def _state(value: object) -> State:
     return state_of(",".join(_text(word) for word in words))
 
 
-def number(value: object, *, negative: bool = False) -> float | None:
-    """A number, plain or wrapped as ``{"set", "infinite", "number"}``; None where it is not set."""
+def number(value: object) -> float | None:
+    """A number, plain or wrapped as ``{"set", "infinite", "number"}``; None where it is not set (-2 too)."""
     if isinstance(value, dict):
         if value.get("set") is False or value.get("infinite") is True:
             return None
         value = value.get("number")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if abs(value) < 2**64 and (negative or value >= 0) else None
+    return float(value) if 0 <= value < 2**64 else None
 
 
 def _whole(value: object) -> int | None:

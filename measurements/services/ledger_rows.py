@@ -3,19 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from measurements.domain.nodeday import HourStatistics, NodeLedger
 from measurements.domain.units import MW_PER_W, UJ_PER_J, FloatArray
 from measurements.models import AllocationEnergy, NodeDay, NodeHour
+from measurements.services.bulk import adapted, insert
 from measurements.services.marks import mark_day, mark_jobs
 
 if TYPE_CHECKING:
     from measurements.services.attribution import Block
 
 QUARTERS_PER_HOUR = 4
+FLOAT_BYTES = 8
+_ALLOCATION_FIELDS = (
+    "allocation",
+    "job",
+    "node",
+    "day",
+    "energy_j",
+    "gpu_energy_j",
+    "first_quarter",
+    "quarters",
+    "covered_us",
+    "elapsed_us",
+    "samples",
+    "expected_samples",
+    "apportioned",
+    "flags",
+)
+_DAY_FIELDS = (
+    "cluster",
+    "node",
+    "day",
+    "metered_j",
+    "jobs_j",
+    "unallocated_j",
+    "unplaced_j",
+    "covered_us",
+    "samples",
+    "margin_ms",
+    "flags",
+    "metered_quarters",
+    "unallocated_quarters",
+)
+_HOUR_FIELDS = (
+    "node",
+    "day",
+    "hour",
+    "energy_j",
+    "unallocated_j",
+    "covered_us",
+    "samples",
+    "min_w",
+    "max_w",
+)
 
 
 def replace(block: Block, ledgers: Sequence[NodeLedger], positions: Sequence[int]) -> None:
@@ -26,71 +71,71 @@ def replace(block: Block, ledgers: Sequence[NodeLedger], positions: Sequence[int
     old.delete()
     NodeHour.objects.filter(node_id__in=nodes, day=block.day).delete()
     NodeDay.objects.filter(node_id__in=nodes, day=block.day).delete()
-    rows, days, hours = [], [], []
+    rows: list[tuple[Any, ...]] = []
+    days: list[tuple[Any, ...]] = []
+    hours: list[tuple[Any, ...]] = []
+    day = adapted(block.day)
     for i in positions:
-        rows += _allocation_rows(block, i, ledgers[i])
-        if _worth_a_row(block, i, ledgers[i]):
-            days.append(_node_day(block, i, ledgers[i]))
-            hours += _hours(block, i, ledgers[i])
-    AllocationEnergy.objects.bulk_create(rows)
-    NodeDay.objects.bulk_create(days)
-    NodeHour.objects.bulk_create(hours)
-    mark_jobs(jobs | {row.job_id for row in rows})
+        rows += _allocation_rows(block, day, i, ledgers[i])
+        if _worth_a_row(ledgers[i]):
+            days.append(_node_day(block, day, i, ledgers[i]))
+            hours += _hours(block, day, i, ledgers[i])
+    insert(AllocationEnergy, _ALLOCATION_FIELDS, rows)
+    insert(NodeDay, _DAY_FIELDS, days)
+    insert(NodeHour, _HOUR_FIELDS, hours)
+    mark_jobs(jobs | {row[1] for row in rows})
     mark_day(block.cluster.pk, block.day)
 
 
-def _worth_a_row(block: Block, i: int, ledger: NodeLedger) -> bool:
+def _worth_a_row(ledger: NodeLedger) -> bool:
     """A day without samples and without jobs is not in the ledger."""
     return bool(ledger.covered_us or ledger.hours.samples.any() or ledger.allocations.elapsed_us.any())
 
 
-def _node_day(block: Block, i: int, ledger: NodeLedger) -> NodeDay:
+def _node_day(block: Block, day: Any, i: int, ledger: NodeLedger) -> tuple[Any, ...]:
     metered, unallocated = _joules(ledger.metered_uj), _joules(ledger.unallocated_uj)
-    return NodeDay(
-        cluster=block.cluster,
-        node_id=block.nodes[i],
-        day=block.day,
-        metered_j=float(metered.sum()),
-        jobs_j=float(_joules(ledger.allocations.energy_uj).sum()),
-        unallocated_j=float(unallocated.sum()),
-        unplaced_j=ledger.unplaced_uj / UJ_PER_J,
-        covered_us=ledger.covered_us,
-        samples=int(ledger.hours.samples.sum()),
-        margin_ms=block.margins_ms[i],
-        flags=int(ledger.flags),
-        metered_quarters=packed(metered),
-        unallocated_quarters=packed(unallocated),
+    return (
+        block.cluster.pk,
+        block.nodes[i],
+        day,
+        float(metered.sum()),
+        float(_joules(ledger.allocations.energy_uj).sum()),
+        float(unallocated.sum()),
+        ledger.unplaced_uj / UJ_PER_J,
+        ledger.covered_us,
+        int(ledger.hours.samples.sum()),
+        block.margins_ms[i],
+        int(ledger.flags),
+        packed(metered),
+        packed(unallocated),
     )
 
 
-def _hours(block: Block, i: int, ledger: NodeLedger) -> list[NodeHour]:
+def _hours(block: Block, day: Any, i: int, ledger: NodeLedger) -> list[tuple[Any, ...]]:
     statistics: HourStatistics = ledger.hours
-    energy = _joules(ledger.metered_uj).reshape(-1, QUARTERS_PER_HOUR).sum(axis=1)
-    unallocated = _joules(ledger.unallocated_uj).reshape(-1, QUARTERS_PER_HOUR).sum(axis=1)
-    return [
-        NodeHour(
-            node_id=block.nodes[i],
-            day=block.day,
-            hour=hour,
-            energy_j=float(energy[hour]),
-            unallocated_j=float(unallocated[hour]),
-            covered_us=int(statistics.covered_us[hour]),
-            samples=int(statistics.samples[hour]),
-            min_w=_watts(statistics.min_mw[hour]),
-            max_w=_watts(statistics.max_mw[hour]),
-        )
-        for hour in np.flatnonzero((statistics.covered_us > 0) | (statistics.samples > 0)).tolist()
-    ]
+    present = (statistics.covered_us > 0) | (statistics.samples > 0)
+    columns = (
+        np.arange(24),
+        _joules(ledger.metered_uj).reshape(-1, QUARTERS_PER_HOUR).sum(axis=1),
+        _joules(ledger.unallocated_uj).reshape(-1, QUARTERS_PER_HOUR).sum(axis=1),
+        statistics.covered_us,
+        statistics.samples,
+    )
+    low, high = (_watts(values[present]) for values in (statistics.min_mw, statistics.max_mw))
+    plain = zip(*(column[present].tolist() for column in columns), low, high, strict=True)
+    return [(block.nodes[i], day, *row) for row in plain]
 
 
-def _allocation_rows(block: Block, i: int, ledger: NodeLedger) -> list[AllocationEnergy]:
+def _allocation_rows(block: Block, day: Any, i: int, ledger: NodeLedger) -> list[tuple[Any, ...]]:
     part = ledger.allocations
-    energy, gpu = _joules(part.energy_uj).tolist(), _joules(part.gpu_uj).tolist()
-    quarters = _joules(part.quarters_uj)
-    offsets = part.offsets.tolist()
+    quarters = packed(_joules(part.quarters_uj))
+    bounds = (part.offsets * FLOAT_BYTES).tolist()
     columns = zip(
         block.allocations[i],
+        _joules(part.energy_uj).tolist(),
+        _joules(part.gpu_uj).tolist(),
         part.first_quarter.tolist(),
+        (quarters[low:high] for low, high in pairwise(bounds)),
         part.covered_us.tolist(),
         part.elapsed_us.tolist(),
         part.samples.tolist(),
@@ -99,26 +144,9 @@ def _allocation_rows(block: Block, i: int, ledger: NodeLedger) -> list[Allocatio
         part.flags.tolist(),
         strict=True,
     )
-    return [
-        AllocationEnergy(
-            allocation_id=allocation,
-            job_id=job,
-            node_id=block.nodes[i],
-            day=block.day,
-            energy_j=energy[k],
-            gpu_energy_j=gpu[k],
-            first_quarter=first,
-            quarters=packed(quarters[offsets[k] : offsets[k + 1]]),
-            covered_us=covered,
-            elapsed_us=elapsed,
-            samples=samples,
-            expected_samples=expected,
-            apportioned=apportioned,
-            flags=flags,
-        )
-        for k, ((allocation, job), first, covered, elapsed, samples, expected, apportioned, flags) in enumerate(columns)
-        if elapsed
-    ]
+    node = block.nodes[i]
+    # A zero-length allocation drew nothing and has no row.
+    return [(*ids, node, day, *figures) for ids, *figures in columns if figures[5]]
 
 
 def packed(joules: FloatArray) -> bytes:
@@ -135,5 +163,5 @@ def _joules(microjoules: FloatArray) -> FloatArray:
     return microjoules / UJ_PER_J
 
 
-def _watts(milliwatts: float) -> float | None:
-    return None if np.isnan(milliwatts) else float(milliwatts) / MW_PER_W
+def _watts(milliwatts: FloatArray) -> list[float | None]:
+    return [None if value != value else value / MW_PER_W for value in milliwatts.tolist()]  # nan is no number

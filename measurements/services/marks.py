@@ -19,11 +19,11 @@ from django.db.models import Q, QuerySet
 
 from measurements.models import Cluster, DirtyDay, DirtyJob, DirtyNodeDay, SealedDay
 from measurements.models.ledger import DirtyMark
+from measurements.services.bulk import adapted, insert
 
 Mark = TypeVar("Mark", bound=DirtyMark)
 
 LEASE_S = 120  # a block takes well under a second; the leases of killed processes of this machine end at once
-_CHUNK = 5_000
 _VERSION_BITS = 62
 
 
@@ -36,15 +36,15 @@ def mark_node_days(cluster: Cluster, pairs: Iterable[tuple[int, date]]) -> int:
     """Mark (node id, UTC day) pairs dirty, sealed days excepted; how many."""
     wanted = sorted(set(pairs), key=lambda pair: (pair[1], pair[0]))
     sealed = sealed_days(cluster, {day for _, day in wanted})
-    marks = [
-        DirtyNodeDay(cluster=cluster, node_id=node_id, day=day, version=new_version())
-        for node_id, day in wanted
-        if day not in sealed
-    ]
-    DirtyNodeDay.objects.bulk_create(
-        marks, _CHUNK, update_conflicts=True, update_fields=["version"], unique_fields=["cluster", "day", "node"]
+    rows = [(cluster.pk, node_id, adapted(day), new_version(), "") for node_id, day in wanted if day not in sealed]
+    insert(
+        DirtyNodeDay,
+        ("cluster", "node", "day", "version", "claimed_by"),
+        rows,
+        unique=("cluster", "day", "node"),
+        keep=("claimed_by",),
     )
-    return len(marks)
+    return len(rows)
 
 
 def sealed_days(cluster: Cluster, days: Iterable[date]) -> set[date]:
@@ -58,18 +58,14 @@ def sealed_days(cluster: Cluster, days: Iterable[date]) -> set[date]:
 
 def mark_jobs(job_ids: Iterable[int]) -> None:
     """Mark job totals dirty."""
-    marks = [DirtyJob(job_id=job_id, version=new_version()) for job_id in sorted(set(job_ids))]
-    DirtyJob.objects.bulk_create(marks, _CHUNK, update_conflicts=True, update_fields=["version"], unique_fields=["job"])
+    rows = [(job_id, new_version(), "") for job_id in sorted(set(job_ids))]
+    insert(DirtyJob, ("job", "version", "claimed_by"), rows, unique=("job",), keep=("claimed_by",))
 
 
 def mark_day(cluster_id: int, day: date) -> None:
     """Mark a day's roll-ups dirty."""
-    DirtyDay.objects.bulk_create(
-        [DirtyDay(cluster_id=cluster_id, day=day, version=new_version())],
-        update_conflicts=True,
-        update_fields=["version"],
-        unique_fields=["cluster", "day"],
-    )
+    rows = [(cluster_id, adapted(day), new_version(), "")]
+    insert(DirtyDay, ("cluster", "day", "version", "claimed_by"), rows, unique=("cluster", "day"), keep=("claimed_by",))
 
 
 def claim(marks: QuerySet[Mark], now: datetime) -> list[Mark]:

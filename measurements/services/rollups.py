@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from django.db import transaction
 
-from measurements.domain.figures import BOOKING_FIELDS, by_allocation, fill, summed
+from measurements.domain.figures import BOOKING_FIELDS, by_allocation, fill, summed_by
 from measurements.models import (
     Allocation,
     AllocationEnergy,
@@ -63,10 +63,7 @@ def job_totals(job_ids: Sequence[int]) -> list[JobEnergy]:
     parts = allocation_figures(Allocation.objects.filter(run__job__in=job_ids))
     rows = AllocationEnergy.objects.filter(job_id__in=job_ids).values_list(*BOOKING_FIELDS)
     totals = fill(by_allocation(parts, pd.DataFrame(rows, columns=BOOKING_FIELDS)))
-    return [
-        JobEnergy(job_id=int(job_id), flags=int(np.bitwise_or.reduce(group["flags"])), **summed(group))
-        for job_id, group in totals.groupby("job_id", sort=True)
-    ]
+    return [JobEnergy(**row) for row in summed_by(totals, ["job_id"]).to_dict("records")]
 
 
 def _next_day(now: datetime, cluster: Cluster | None) -> int | None:
@@ -95,15 +92,12 @@ def day_rollups(cluster: Cluster, day: date) -> tuple[list[UserDay], list[Projec
     if frame.empty:
         return [], []
     key = {"cluster": cluster, "day": day}
-    users = [
-        UserDay(username=name, node_type_id=int(node_type), **key, **summed(group))
-        for (name, node_type), group in frame.groupby(["username", "node_type"], sort=True)
-    ]
-    projects = [
-        ProjectDay(account=name, node_type_id=int(node_type), **key, **summed(group))
-        for (name, node_type), group in frame.groupby(["account", "node_type"], sort=True)
-    ]
-    return users, projects
+    users = summed_by(frame, ["username", "node_type_id"]).drop(columns="flags")
+    projects = summed_by(frame, ["account", "node_type_id"]).drop(columns="flags")
+    return (
+        [UserDay(**key, **row) for row in users.to_dict("records")],
+        [ProjectDay(**key, **row) for row in projects.to_dict("records")],
+    )
 
 
 def _day_frame(cluster: Cluster, day: date) -> pd.DataFrame:
@@ -123,7 +117,7 @@ def _day_frame(cluster: Cluster, day: date) -> pd.DataFrame:
     frame = pd.DataFrame(rows.iterator(chunk_size=20_000), columns=columns)
     frame.columns = [c.removeprefix("job__").removeprefix("allocation__") for c in columns]
     description = [types[n] for n in frame["node_id"]]
-    frame["node_type"] = [d[0] for d in description]
+    frame["node_type_id"] = [d[0] for d in description]
     frame["rated_w"] = np.array([np.nan if d[1] is None else d[1] for d in description], np.float64)
     frame["node_cpus"] = np.array([d[2] or np.nan for d in description], np.float64)
     frame["run_id"], frame["consumed_j"], frame["wall_us"] = 0, np.nan, 0  # a reported figure has no days

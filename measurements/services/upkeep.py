@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -101,7 +101,7 @@ def _whole_watts(samples: Samples) -> bool:
     return bool(np.all(samples.value % MW_PER_W == 0))
 
 
-def tend(cluster: Cluster, now: datetime) -> dict[str, int]:
+def tend(cluster: Cluster, now: datetime, progress: Callable[[int], None] | None = None) -> dict[str, int]:
     """Compact the days that are over, fold the others, sweep; what was done."""
     done = {"compacted": 0, "folded": 0, "swept": 0}
     days = Segment.objects.filter(cluster=cluster).order_by("day").values_list("day", flat=True).distinct()
@@ -111,6 +111,8 @@ def tend(cluster: Cluster, now: datetime) -> dict[str, int]:
             done["compacted"] += compact(cluster, day)
         else:
             done["folded"] += fold(cluster, day)
+        if progress:
+            progress(1)
     done["swept"] = SampleStore().sweep()
     return done
 

@@ -105,9 +105,7 @@ def _periods(meter: list[Any]) -> list[Case]:
 
 
 def _meter_period(period: Case, origin_ms: int) -> MeterPeriod:
-    return MeterPeriod(
-        origin_ms + _ms(period["from_s"]), tuple(period["channels"]), tuple(period.get("gpus", ()))
-    )
+    return MeterPeriod(origin_ms + _ms(period["from_s"]), tuple(period["channels"]), tuple(period.get("gpus", ())))
 
 
 def _jobs(spec: Case) -> Iterator[Case]:

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from measurements.domain.attribution import Flag, NodeLedger
+from measurements.domain.units import FloatArray
 from tests.measurements.domain.oracle import Expected
 
 RELATIVE = Fraction(1, 10**9)  # integration rule 11
@@ -35,7 +36,7 @@ def _close(actual: float, expected: Fraction, gross_uj: Fraction) -> bool:
     return abs(Fraction(float(actual)) - expected) <= RELATIVE * abs(expected) + ROUNDING * gross_uj
 
 
-def _compare(what: str, actual: Sequence[float], expected: Sequence[Fraction], gross_uj: Fraction) -> Iterator[str]:
+def _compare(what: str, actual: FloatArray, expected: Sequence[Fraction], gross_uj: Fraction) -> Iterator[str]:
     if len(actual) != len(expected):
         yield f"{what}: {len(actual)} values instead of {len(expected)}"
         return
@@ -49,7 +50,7 @@ def _exact(what: str, actual: object, expected: object) -> Iterator[str]:
         yield f"{what} = {actual!r} instead of {expected!r}"
 
 
-def _flag(what: str, actual: bool, least: bool, most: bool) -> Iterator[str]:
+def _flag(what: str, *, actual: bool, least: bool, most: bool) -> Iterator[str]:
     """A flag must be up where it concerns booked joules, and may be where nothing was metered."""
     if not least <= actual <= (least or most):
         yield f"{what} = {actual}"
@@ -62,7 +63,10 @@ def _node_differences(ledger: NodeLedger, expected: Expected) -> Iterator[str]:
     yield from _exact("covered_us", int(ledger.covered_us), expected.covered_us)
     yield from _exact("unplaced_uj", int(ledger.unplaced_uj), expected.unplaced_uj)
     yield from _flag(
-        "overcommitted", bool(ledger.overcommitted), expected.overcommitted, expected.overcommitted_unmetered
+        "overcommitted",
+        actual=bool(ledger.overcommitted),
+        least=expected.overcommitted,
+        most=expected.overcommitted_unmetered,
     )
     lowest = expected.lowest_rest_mw or Fraction(0)
     if abs(lowest) > Fraction(1, 1000) or not expected.gross_uj:  # a rest of 0 can come out as -1e-7 mW
@@ -81,7 +85,12 @@ def _allocation_differences(ledger: NodeLedger, expected: Expected) -> Iterator[
         yield from _exact(f"samples[{k}]", int(rows.samples[k]), allocation.samples)
         yield from _exact(f"apportioned[{k}]", bool(rows.apportioned[k]), allocation.apportioned)
         fell_back = bool(int(rows.flags[k]) & Flag.RATE_UNKNOWN)
-        yield from _flag(f"rate unknown[{k}]", fell_back, allocation.fell_back, allocation.fell_back_unmetered)
+        yield from _flag(
+            f"rate unknown[{k}]",
+            actual=fell_back,
+            least=allocation.fell_back,
+            most=allocation.fell_back_unmetered,
+        )
         if abs(float(rows.expected_samples[k]) - float(allocation.expected_samples)) > 1e-9 * float(
             allocation.expected_samples
         ):

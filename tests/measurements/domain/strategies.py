@@ -7,7 +7,7 @@ the days before and after, as the real margin does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 from hypothesis import strategies as st
@@ -66,7 +66,7 @@ def counter_values(draw: st.DrawFn, t_ms: list[int], wrap_uj: int) -> list[int]:
     """Readings in µJ that rise, stand still, leap, wrap and start anew."""
     value = draw(st.integers(0, wrap_uj - 1 if wrap_uj else 10**12))
     values = [value]
-    for left, right in zip(t_ms, t_ms[1:], strict=False):
+    for left, right in pairwise(t_ms):
         step_mw = draw(st.one_of(st.integers(0, 2_000_000), st.just(0), st.just(1_000_000_001), st.just(-1)))
         value = draw(st.integers(0, 10**6)) if step_mw < 0 else value + step_mw * (right - left)
         value = value % wrap_uj if wrap_uj else value

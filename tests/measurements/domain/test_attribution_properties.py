@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from fractions import Fraction
+from random import Random
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from measurements.domain.attribution import (
     Series,
     attribute_block,
 )
+from measurements.domain.metering import SpanPower
+from measurements.domain.sharing import Spans, SpanShares, share_out
 from measurements.domain.units import DAY_MS, QUARTERS_PER_DAY, Kind
 from tests.measurements.domain.check import ROUNDING, differences, imbalance
 from tests.measurements.domain.oracle import Expected, expected_day
@@ -60,10 +63,10 @@ def assert_closes(ledger: NodeLedger, expected: Expected) -> None:
 
 @unhurried
 @given(st.lists(node_days(), min_size=2, max_size=4), st.randoms(use_true_random=False))
-def test_the_grouping_of_nodes_changes_no_bit(nodes: list[NodeDay], shuffler: st.DataObject) -> None:
+def test_the_grouping_of_nodes_changes_no_bit(nodes: list[NodeDay], shuffler: Random) -> None:
     alone = [columns(ledger_of(node)) for node in nodes]
     order = list(range(len(nodes)))
-    shuffler.shuffle(order)  # type: ignore[attr-defined]  # a random.Random made by hypothesis
+    shuffler.shuffle(order)
     together = attribute_block([nodes[i] for i in order], DAY)
     assert [columns(ledger) for ledger in together] == [alone[i] for i in order]
 
@@ -175,6 +178,19 @@ def test_energy_moved_between_jobs_closes_but_is_found(part: float) -> None:
     assert "energy[0]" in found
     assert "energy[1]" in found
     assert "quarters of 0[0]" in found
+
+
+def test_a_wrong_share_closes_but_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each job is given the other one's cores: every joule is still booked once, but to the wrong job."""
+
+    def cores_mixed_up(node: NodeDay, spans: Spans, power: SpanPower) -> SpanShares:
+        held = replace(node.holdings, cpus=node.holdings.cpus[::-1])
+        return share_out(replace(node, holdings=held), spans, power)
+
+    monkeypatch.setattr(attribution, "share_out", cores_mixed_up)
+    ledger, expected = ledger_of(busy_node()), expected_day(busy_node(), DAY)
+    assert imbalance(ledger) <= RULE_11
+    assert any(line.startswith("energy[0]") for line in differences(ledger, expected))
 
 
 Spoiler = Callable[[NodeLedger], NodeLedger]

@@ -19,11 +19,15 @@ from tests.measurements.domain.check import differences
 from tests.measurements.domain.oracle import expected_day
 
 RULES = range(1, 11)
-EXACT = {"rel": 1e-9, "abs": 1e-6}  # abs: 1 µJ, the unit of storage; only for what must be 0
 JOULES = [pytest.param(case, id=case["case"]) for case in worked_cases("joules")]
 LOCAL_DAYS = [pytest.param(case, id=case["case"]) for case in worked_cases("joules") if "local_day" in case]
 # Ten thousand fractions at a time are too many for the oracle; the same jobs are checked by their sum and one by one.
 FOR_THE_ORACLE = [p for p in JOULES if p.id != "tiny-jobs"]
+
+
+def exactly(value: Any) -> Any:
+    """Equal to 1e-9, and what must be 0 to 1 µJ, the unit of storage."""
+    return pytest.approx(value, rel=1e-9, abs=1e-6)
 
 
 @dataclass(frozen=True)
@@ -85,15 +89,15 @@ def check(expected: dict[str, Any], actual: dict[str, Any]) -> None:
             for number, job in zip(wanted, actual["jobs"], strict=True):
                 check(number, vars(job))
         elif name == "each_job_j":
-            assert [job.energy_j for job in actual["jobs"]] == pytest.approx([wanted] * len(actual["jobs"]), **EXACT)
+            assert [job.energy_j for job in actual["jobs"]] == exactly([wanted] * len(actual["jobs"]))
         elif name == "quarters_j":
-            assert {q: actual[name][int(q)] for q in wanted} == pytest.approx(wanted, **EXACT)
+            assert {q: actual[name][int(q)] for q in wanted} == exactly(wanted)
         elif isinstance(wanted, dict):
             assert {key: actual[name][key] for key in wanted} == wanted, name
         elif isinstance(wanted, bool):
             assert actual[name] is wanted, name
         else:
-            assert actual[name] == pytest.approx(wanted, **EXACT), name
+            assert actual[name] == exactly(wanted), name
 
 
 @pytest.mark.parametrize("case", JOULES)
@@ -121,7 +125,7 @@ def test_local_days_are_sums_of_utc_quarter_hours(case: Case) -> None:
     inside = quarters[(start - first_ms) // QUARTER_MS : (end - first_ms) // QUARTER_MS]
     assert (start - first_ms) % QUARTER_MS == 0
     assert len(inside) == wanted["hours"] * 4
-    assert float(inside.sum()) / UJ_PER_J == pytest.approx(wanted["metered_j"], **EXACT)
+    assert float(inside.sum()) / UJ_PER_J == exactly(wanted["metered_j"])
 
 
 def _local_midnight_ms(zone: str, day: str, later_days: int) -> int:
@@ -132,7 +136,7 @@ def _local_midnight_ms(zone: str, day: str, later_days: int) -> int:
 @pytest.mark.parametrize("case", [pytest.param(c, id=c["case"]) for c in worked_cases("reported")])
 def test_reported_energies_add_up(case: Case) -> None:
     energies = [parse_energy_j(text) for text in case["consumed"]]
-    assert sum(energy for energy in energies if energy is not None) == pytest.approx(case["expect"]["sum_j"], **EXACT)
+    assert sum(energy for energy in energies if energy is not None) == exactly(case["expect"]["sum_j"])
 
 
 def test_every_rule_has_cases() -> None:

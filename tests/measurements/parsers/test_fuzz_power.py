@@ -82,22 +82,17 @@ def test_any_bytes_give_rows_refusals_or_unusable(
     assert all(refusal.reason and refusal.line >= 1 and len(refusal.text) <= 500 for refusal in log.refusals)
 
 
+json_keys = st.sampled_from([
+    "node_power", "node", "socket", "unit", "base", "prefix", "timestep", "series", "hostname", "id", "data",
+    "jobId", "startTime", "duration", "resources", "hwthreads", "accelerators", "shared", "exclusive",
+    "metaData", "walltime", "jobState", "numAcc", "numHwthreads", "arrayJobId", "subCluster",
+])  # fmt: skip
+json_scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.sampled_from(["W", "node", "x", ""]))
 json_values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.sampled_from(["W", "node"])),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4),
-        st.dictionaries(
-            st.sampled_from(
-                ["node_power", "node", "socket", "unit", "base", "prefix", "timestep", "series", "hostname", "id", "data",
-                 "jobId", "startTime", "duration", "resources", "hwthreads", "accelerators", "shared", "exclusive",
-                 "metaData", "walltime", "jobState", "numAcc", "numHwthreads", "arrayJobId", "subCluster"]
-            ),
-            inner,
-            max_size=6,
-        ),
-    ),
+    json_scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(json_keys, inner, max_size=6)),
     max_leaves=30,
-)  # fmt: skip
+)
 
 
 @given(data=json_values, meta=json_values, damage=st.booleans())
@@ -110,8 +105,8 @@ def test_any_json_as_a_job_folder(
     job = tmp_path_factory.mktemp("fuzz")
     meta = meta if damage else json.loads(META) | (meta if isinstance(meta, dict) else {})
     (job / "meta.json").write_text(json.dumps(meta))
-    (job / "data.json").write_text(json.dumps({"cpu_power": {"node": data, "socket": {"unit": {"base": "W"}} | (
-        data if isinstance(data, dict) else {})}}))  # fmt: skip
+    socket = {"unit": {"base": "W"}, "timestep": 60, "series": data} | (data if isinstance(data, dict) else {})
+    (job / "data.json").write_text(json.dumps({"cpu_power": {"node": data, "socket": socket}}))
     for parse in (clustercockpit.read_power, clustercockpit.read_job):
         with suppress(UnusableFile):
             list(parse(Source(job / "data.json"), ParseOptions(), NOW_MS))

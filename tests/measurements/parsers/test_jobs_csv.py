@@ -148,13 +148,15 @@ def test_ambiguous_local_times_are_decided_by_order_or_refused(tmp_path: Path) -
         "3,a,b,COMPLETED,2024-10-27T02:10:00,2024-10-27T04:00:00,n1,2024-10-27T00:40:00Z",  # submitted between both
         "4,a,b,COMPLETED,2024-03-31T02:30:00,2024-03-31T04:00:00,n1,",  # the clock never showed this
         "5,a,b,COMPLETED,2024-10-27T04:00:00,2024-10-27T05:00:00,n1,2024-10-27T02:30:00",  # only the submission
+        "6,a,b,COMPLETED,2024-10-27T00:45:00Z,2024-10-27T05:00:00,n1,2024-10-27T02:30:00",  # it came before the start
     ]
     jobs, refusals, *_ = read(tmp_path, f"{HEADER},submit\n" + "\n".join(rows) + "\n", BERLIN)
     assert reasons(refusals) == [("ambiguous local time", 3), ("nonexistent local time", 5)]
     assert [(job.job_id, job.end_ms - job.start_ms) for job in jobs if job.start_ms and job.end_ms] == [
-        *(("1", 1_200_000), ("3", 6_600_000), ("5", 3_600_000)),
+        *(("1", 1_200_000), ("3", 6_600_000), ("5", 3_600_000), ("6", 11_700_000)),
     ]
     assert jobs[2].submit_ms is None, "it is no guess which one is meant"
+    assert (jobs[3].start_ms or 0) - (jobs[3].submit_ms or 0) == 900_000
 
 
 def test_bytes_that_are_no_utf_8_are_replaced(tmp_path: Path) -> None:

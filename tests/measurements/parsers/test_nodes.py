@@ -23,7 +23,7 @@ NodeName=cn1 Arch=x86_64 CoresPerSocket=32
    RealMemory=515000 AllocMem=0 FreeMem=1 Sockets=2 Boards=1
    State=IDLE+DRAIN ThreadsPerCore=2 TmpDisk=0 Weight=1
    Partitions=main
-   Reason=CPUTot=7 was wrong [root@2025-01-01T00:00:00]
+   Reason=was wrong: CPUTot=7 [root@2025-01-01T00:00:00]
 
 NodeName=cn2 Arch=x86_64 CoresPerSocket=32
    CPUTot=128 Gres=(null) RealMemory=257000 State=IDLE ThreadsPerCore=2
@@ -96,6 +96,7 @@ def test_clustercockpit_subclusters_are_node_types(
     found = next(node for node in nodes if node.node == example[0])
     assert (found.node, found.node_type, found.cpus, found.gpus, found.cpu_model, found.gpu_model) == example
     assert len({node.node for node in nodes}) == len(nodes)
+    assert all(node.node_type == "spr1tb" for node in nodes if node.node in ("f2181", "f2288"))
     # Fritz names f2181-f2188 and f2281-f2288 in two subclusters
     assert [warning.startswith("in two subclusters") for warning in warnings] == ([True] if name == "fritz" else [])
 

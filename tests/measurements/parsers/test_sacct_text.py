@@ -95,6 +95,8 @@ def test_fox_with_declared_fields_counts_as_its_authors_do(shared_data: Path) ->
     assert gpu_seconds == expected["gpu_seconds_allocations"]
     assert all(job.end_ms is None for job in result.jobs if job.state in ("RUNNING", "PENDING"))
     assert all(job.start_ms is None and not job.shares for job in result.jobs if job.state == "PENDING")
+    assert all(job.total_cpu_s is None for job in result.jobs if job.state == "RUNNING"), "not counted yet"
+    assert any(job.total_cpu_s for job in result.jobs if job.state == "COMPLETED")
 
 
 def test_fox_is_read_only_when_its_fields_are_declared(shared_data: Path) -> None:
@@ -214,6 +216,8 @@ def test_a_garbage_line_is_refused_and_swallows_nothing(tmp_path: Path) -> None:
 def test_trailing_separators_of_parsable_and_headers_in_between(tmp_path: Path) -> None:
     result = of(tmp_path, ROW.format(1) + "|", HEADER + "|", ROW.format(2) + "|", header=HEADER + "|")
     assert [job.job_id for job in result.jobs] == ["1", "2"]
+    result = of(tmp_path, ROW.format(1), "State|JobID", "FAILED|2")
+    assert [(job.job_id, job.state) for job in result.jobs] == [("1", "COMPLETED"), ("2", "FAILED")]
     result = of(tmp_path, "sacct: a warning", HEADER, ROW.format(1), header="")
     assert (len(result.jobs), result.refusals[0].reason) == (1, "too few fields")
 

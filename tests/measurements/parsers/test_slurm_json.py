@@ -12,8 +12,10 @@ import pytest
 from measurements.domain.hostlist import expand
 from measurements.parsers import slurm_json
 from measurements.parsers.detect_jobs import detect_jobs
+from measurements.parsers.json_stream import READ_BYTES, JsonList
 from measurements.parsers.records import JobChunk, JobRecord, NodeShare, ParseOptions, UnusableFile
 from measurements.parsers.source import Source
+from measurements.parsers.source import expand as expand_paths
 
 NOON_S = 1_740_830_400  # 2025-03-01T12:00Z
 UNSET = {"set": False, "infinite": False, "number": 0}
@@ -101,6 +103,14 @@ def test_json_of_something_else_is_unusable(shared_data: Path) -> None:
         chunks_of(folder / "slurm-nodes.json")
 
 
+def test_a_clustercockpit_job_is_not_taken_for_slurms_json(shared_data: Path) -> None:
+    (source,) = expand_paths([shared_data / "job_archive" / "emmy_1403244"], Path())
+    for given in (source, Source(shared_data / "job_archive" / "fritz_398764" / "meta.json")):
+        parser = detect_jobs(given)
+        (chunk,) = parser(given, ParseOptions())
+        assert (parser.name, len(chunk.records)) == ("clustercockpit", 1)
+
+
 # --- shapes -----------------------------------------------------------------------------------------------------------
 
 
@@ -158,6 +168,18 @@ def test_what_is_allocated(tmp_path: Path) -> None:
     assert (found.cpus, found.gpus, found.memory_bytes, found.consumed_energy_j) == (5, 3, 1024**3, 9000)
     assert found.shares == [NodeShare("n1", 3, 2), NodeShare("n2", 2, 1)]
     assert (found.comment, found.admin_comment) == ("c", "a")
+
+
+def test_the_controller_knows_the_cpus_of_each_node(tmp_path: Path) -> None:
+    allocation = [{"name": "n1", "cpus": {"count": 5}}, {"name": "n2", "cpus": {"count": 1}}]
+    resources = {"nodes": {"list": "n[1-2]", "whole": True, "allocation": allocation}}
+    more = {"job_state": ["RUNNING"], "start_time": wrapped(NOON_S), "tres_alloc_str": "cpu=6,mem=1G,node=2"}
+    (found,) = jobs_in(written(tmp_path, job(job_resources=resources, shared=[], **more)))
+    assert [(share.node, share.cpus) for share in found.shares] == [("n1", 5), ("n2", 1)]
+    assert found.exclusive is True, "it holds its nodes whole"
+    (found,) = jobs_in(written(tmp_path, job(job_resources={"nodes": {"allocation": allocation[:1]}}, **more)))
+    assert [share.cpus for share in found.shares] == [3, 3], "evenly, where not all are named"
+    assert found.exclusive is None
 
 
 def test_account_and_user_may_stand_in_the_association(tmp_path: Path) -> None:
@@ -237,3 +259,14 @@ def test_a_member_may_be_larger_than_what_is_read_at_once(tmp_path: Path) -> Non
     found = jobs_in(path)
     assert [record.job_id for record in found] == ["7", "8", "9"]
     assert len(found[0].comment) == 65_536
+
+
+@pytest.mark.parametrize("digits_read", [1, 3, 6])
+def test_a_number_cut_by_the_end_of_what_was_read_is_one_number(tmp_path: Path, digits_read: int) -> None:
+    begin = '{"jobs": [], "pad": "PAD", "last": '
+    pad = "x" * (READ_BYTES - len(begin) + len("PAD") - digits_read)
+    path = tmp_path / "jobs.json"
+    path.write_text(begin.replace("PAD", pad) + "123456}")
+    jobs = JsonList(Source(path), "jobs")
+    assert list(jobs) == []
+    assert jobs.beside["last"] == 123_456

@@ -1,0 +1,43 @@
+"""Many rows at once: as the ORM's bulk_create, without its objects, which cost ten times the insert."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from django.db import connection, models
+
+
+def insert(
+    model: type[models.Model],
+    names: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    unique: Sequence[str] = (),
+    keep: Sequence[str] = (),
+) -> None:
+    """Insert rows given as values of the fields ``names`` (ids of what they refer to, days `adapted`).
+
+    With ``unique``: a row that meets one with the same values of these takes its place,
+    but for what is to be kept.
+    """
+    ready = list(rows)
+    if not ready:
+        return
+    quote = connection.ops.quote_name
+    columns = {name: quote(model._meta.get_field(name).column or name) for name in names}
+    sql = (
+        f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(columns.values())}) "  # noqa: S608 - names of our own
+        f"VALUES ({', '.join(['%s'] * len(names))})"
+    )
+    if unique:
+        settings = [f"{columns[name]} = EXCLUDED.{columns[name]}" for name in names if name not in {*unique, *keep}]
+        sql += f" ON CONFLICT ({', '.join(columns[name] for name in unique)}) DO UPDATE SET {', '.join(settings)}"
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, ready)
+
+
+def adapted(day: date) -> Any:
+    """A day as the database takes it."""
+    return connection.ops.adapt_datefield_value(day)
