@@ -82,8 +82,13 @@ class Command(BaseCommand):
 
     def _pipeline(self, nodes: Path, power: list[Path], jobs: Path) -> None:
         """The same commands that a site runs."""
-        steps = (("load_nodes", [nodes]), ("ingest_power", power), ("ingest_jobs", [jobs]), ("attribute", []))
-        for number, (command, paths) in enumerate(steps, start=1):
+        steps: dict[str, list[Path]] = {
+            "load_nodes": [nodes],
+            "ingest_power": power,
+            "ingest_jobs": [jobs],
+            "attribute": [],
+        }
+        for number, (command, paths) in enumerate(steps.items(), start=1):
             self._say(f"Simulated cluster: step {number} of {len(steps)}, {command} ...")
             call_command(command, *map(str, paths), "--cluster", CLUSTER_NAME, stdout=self.stdout, stderr=self.stderr)
 

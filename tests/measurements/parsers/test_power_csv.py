@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from measurements.parsers import csv_lines, power_csv
+from measurements.parsers.detect import detect_power
 from measurements.parsers.records import ParseOptions, UnusableFile
 from tests.measurements.parsers.reading import NOW_MS, Log, collected, ms, read_log, source_of
 
@@ -313,3 +314,26 @@ def test_one_bad_line_does_not_make_a_large_file_slow(tmp_path: Path, monkeypatc
     assert log.refused == [("wrong number of fields", 123_458)]
     assert len(sizes) == 1
     assert sizes[0] < power_csv.SLOW_BYTES + 100
+
+
+def test_a_step_back_that_is_short_of_half_an_hour_decides_nothing(read: Read) -> None:
+    stamps = [f"2025-10-26T02:{minute}:00" for minute in ("10", "50", "25", "55")]
+    log = read("timestamp,node,watts\n" + "".join(f"{stamp},a,1\n" for stamp in stamps), time_zone=BERLIN)
+    assert (log.rows, len(log.refusals)) == ([], 4)
+
+
+def test_of_a_channel_in_watts_and_in_joules_the_watts_are_read(read: Read) -> None:
+    log = read("timestamp,node,cpu0_j,cpu0_w\n1740830400,n1,7,5\n")
+    assert [row[1:4] for row in log.rows] == [("cpu0", T0, 5000)]
+    log = read("timestamp,node,joules,watts\n1740830400,n1,7,5\n")
+    assert ([row[3] for row in log.rows], log.kinds) == ([5000], {"node": "gauge"})
+
+
+def test_the_format_is_known_by_content_and_an_unknown_one_is_shown_with_the_known_ones(tmp_path: Path) -> None:
+    assert detect_power(source_of(tmp_path, "timestamp,node,watts\n", "x.json")).name == "csv"
+    assert detect_power(source_of(tmp_path, "Time,03-01-2025 12:00:00.250,Watts,1\n", "x.csv")).name == "ptdaemon"
+    foreign = "timestamp,project_name,emissions\n2025-03-01T12:00:00,codecarbon,0.1\n"
+    with pytest.raises(UnusableFile, match=r"line 1.*project_name.*csv \(.*ptdaemon \(.*--format"):
+        detect_power(source_of(tmp_path, foreign))
+    with pytest.raises(UnusableFile, match=r"no power format 'xls'; known: clustercockpit, ptdaemon, csv"):
+        detect_power(source_of(tmp_path, "timestamp,node,watts\n"), "xls")
