@@ -38,6 +38,18 @@ def insert(
         cursor.executemany(sql, ready)
 
 
+def assign(model: type[models.Model], name: str, values: Iterable[tuple[Any, int]]) -> None:
+    """Set one field of many rows: (value, id) pairs."""
+    ready = list(values)
+    if not ready:
+        return
+    quote = connection.ops.quote_name
+    column, key = (quote(model._meta.get_field(field).column or field) for field in (name, model._meta.pk.name))
+    sql = f"UPDATE {quote(model._meta.db_table)} SET {column} = %s WHERE {key} = %s"  # noqa: S608 - names of our own
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, ready)
+
+
 def adapted(day: date) -> Any:
     """A day as the database takes it."""
     return connection.ops.adapt_datefield_value(day)

@@ -40,6 +40,7 @@ from measurements.services.batches import (
     new_batch,
     refused_lines,
 )
+from measurements.services.bulk import assign
 from measurements.services.judge import NodeDirectory, judge
 from measurements.services.machine import Declaration, choose_meters, declare_channels
 from measurements.services.marks import mark_node_days, sealed_days
@@ -321,5 +322,5 @@ def _move_last_samples(draft: _Draft, cluster: Cluster, nodes: list[int]) -> Non
             marks += [
                 (row.pk, day) for day in days_between(first, EPOCH_DAY + timedelta(days=newest[row.pk] // DAY_MS))
             ]
-    Node.objects.bulk_update(moved, ["last_sample_ms"], 1000)
+    assign(Node, "last_sample_ms", [(row.last_sample_ms, row.pk) for row in moved])
     mark_node_days(cluster, marks)

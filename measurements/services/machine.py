@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -162,6 +163,13 @@ def touch_nodes(cluster: Cluster, first_days: dict[int, date]) -> None:
     mark_node_days(cluster, pairs)
 
 
+@transaction.atomic
+def description_changed(nodes: Iterable[Node]) -> None:
+    """After a person changed what is said of some nodes: all their days are booked anew."""
+    for node in nodes:
+        touch_nodes(node.cluster, {node.pk: EPOCH_DAY})
+
+
 def channels_of(cluster: Cluster, wanted: Iterable[tuple[int, str, Kind]]) -> dict[tuple[int, str, Kind], int]:
     """The ids of (node id, name, kind), made where they are not there."""
     wanted = set(wanted)
@@ -208,41 +216,43 @@ def declare_channels(cluster: Cluster, first_days: dict[int, date], declaration:
         periods.setdefault(row.channel_id, []).append(row)
     nodes = dict(Channel.objects.filter(pk__in=first_days).values_list("pk", "node_id"))
     touched: dict[int, date] = {}
+    fresh: list[ChannelPeriod] = []
+    changed: list[ChannelPeriod] = []
     for channel_id, day in sorted(first_days.items()):
-        if _declare(channel_id, day, said, periods.get(channel_id, [])):
-            node = nodes[channel_id]
-            touched[node] = min(day, touched.get(node, day))
+        row = _declared(channel_id, day, said, periods.get(channel_id, []))
+        if row is None:
+            continue
+        (changed if row.pk else fresh).append(row)
+        node = nodes[channel_id]
+        touched[node] = min(day, touched.get(node, day))
+    ChannelPeriod.objects.bulk_create(fresh, 1000)
+    ChannelPeriod.objects.bulk_update(changed, ["valid_from", *said], 200)
     # A stretch may reach over midnight, hence the day before.
     touch_nodes(cluster, {node: day - timedelta(days=1) for node, day in touched.items()})
 
 
-def _declare(channel_id: int, day: date, said: dict[str, int], rows: list[ChannelPeriod]) -> bool:
+def _declared(channel_id: int, day: date, said: dict[str, int], rows: list[ChannelPeriod]) -> ChannelPeriod | None:
+    """The row that must be written so that from ``day`` on holds what is said; None if it does already."""
     current = next((row for row in reversed(rows) if row.valid_from <= day), None)
     following = next((row for row in rows if row.valid_from > day), None)
     if current is not None and _says(current, said):
-        return False
+        return None
     if current is not None and current.valid_from == day:
-        _say(current, said)
-    elif following is not None and _says(following, said) and current is None:
-        following.valid_from = day
-        following.save()
+        row = current
+    elif current is None and following is not None and _says(following, said):
+        row = following
     else:
-        row = ChannelPeriod(channel_id=channel_id, valid_from=day)
-        if current is not None:
-            row = ChannelPeriod.objects.get(pk=current.pk)
-            row.pk, row._state.adding, row.valid_from = None, True, day
-        _say(row, said)
-    return True
+        row = copy(current) if current is not None else ChannelPeriod(channel_id=channel_id)
+        row.pk = None
+        row._state.adding = True
+    row.valid_from = day
+    for name, value in said.items():
+        setattr(row, name, value)
+    return row
 
 
 def _says(row: ChannelPeriod, said: dict[str, int]) -> bool:
     return all(getattr(row, name) == value for name, value in said.items())
-
-
-def _say(row: ChannelPeriod, said: dict[str, int]) -> None:
-    for name, value in said.items():
-        setattr(row, name, value)
-    row.save()
 
 
 def choose_meters(node_ids: Iterable[int]) -> None:
@@ -251,10 +261,12 @@ def choose_meters(node_ids: Iterable[int]) -> None:
     channels: dict[int, list[Channel]] = {}
     for channel in Channel.objects.filter(node_id__in=without).order_by("name", "kind"):
         channels.setdefault(channel.node_id, []).append(channel)
-    for node_id, present in sorted(channels.items()):
-        chosen = default_meter(present)
-        if chosen:
-            MeterPeriod.objects.create(node_id=node_id, automatic=True).channels.set(chosen)
+    chosen = {node_id: default_meter(present) for node_id, present in sorted(channels.items())}
+    periods = [MeterPeriod(node_id=node_id, automatic=True) for node_id, parts in chosen.items() if parts]
+    MeterPeriod.objects.bulk_create(periods, 1000)
+    through = MeterPeriod.channels.through
+    links = [through(meterperiod=p, channel=channel) for p in periods for channel in chosen[p.node_id]]
+    through.objects.bulk_create(links, 1000)
 
 
 def default_meter(channels: Sequence[Channel]) -> list[Channel]:

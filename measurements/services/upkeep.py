@@ -13,7 +13,7 @@ from django.db import transaction
 from measurements.domain.samples import Samples
 from measurements.domain.units import DAY_MS, MW_PER_W, day_start_ms
 from measurements.models import Cluster, DirtyNodeDay, SealedDay, Segment
-from measurements.store import SampleStore, Selection, open_writer, write_part
+from measurements.store import DENSE_ZSTD, QUICK_ZSTD, SampleStore, Selection, open_writer, write_part
 
 AS_INGESTED, FOLDED, COMPACTED = 0, 1, 2
 ROWS_AT_ONCE = 1_000_000
@@ -44,7 +44,7 @@ def compact(cluster: Cluster, day: date) -> int:
 def _merge(cluster: Cluster, day: date, segments: Sequence[Segment], level: int) -> int:
     """Replace exactly these segments by one; if any of them is gone by then, by nothing."""
     store = SampleStore()
-    merged = _write_merged(store, cluster, day, segments)
+    merged = _write_merged(store, cluster, day, segments, DENSE_ZSTD if level == COMPACTED else QUICK_ZSTD)
     merged.level = level
     merged.batch_no = max(s.batch_no for s in segments)
     keys = [s.pk for s in segments]
@@ -61,7 +61,9 @@ def _merge(cluster: Cluster, day: date, segments: Sequence[Segment], level: int)
     return len(keys)
 
 
-def _write_merged(store: SampleStore, cluster: Cluster, day: date, segments: Sequence[Segment]) -> Segment:
+def _write_merged(
+    store: SampleStore, cluster: Cluster, day: date, segments: Sequence[Segment], zstd_level: int
+) -> Segment:
     nodes = np.unique(np.concatenate([store.node_ids(s) for s in segments]))
     per_node = max(1, sum(s.rows for s in segments) // max(len(nodes), 1))
     step = max(1, ROWS_AT_ONCE // per_node)
@@ -74,7 +76,7 @@ def _write_merged(store: SampleStore, cluster: Cluster, day: date, segments: Seq
             part = store.resolved(segments, Selection(nodes[i : i + step], start, start + DAY_MS))
             if not len(part):
                 continue
-            writer = writer or open_writer(incoming, whole_watts=_whole_watts(part))
+            writer = writer or open_writer(incoming, whole_watts=_whole_watts(part), zstd_level=zstd_level)
             write_part(writer, part)
             rows += len(part)
             first, last = min(first, int(part.t_ms.min())), max(last, int(part.t_ms.max()))

@@ -31,6 +31,7 @@ from tests.measurements.domain.strategies import DAY, node_days
 
 RULE_11 = 1e-9
 unhurried = settings(suppress_health_check=[HealthCheck.too_slow])  # how many examples: the profile in conftest.py
+thoroughly = settings(unhurried, max_examples=4 * settings().max_examples)  # the one that sees everything
 
 
 def ledger_of(node: NodeDay, day_ms: int = DAY) -> NodeLedger:
@@ -46,7 +47,7 @@ def columns(value: object) -> list[object]:
     return [value]
 
 
-@unhurried
+@thoroughly
 @given(node_days())
 def test_a_node_day_closes_and_agrees_with_the_oracle(node: NodeDay) -> None:
     ledger, expected = ledger_of(node), expected_day(node, DAY)

@@ -333,7 +333,7 @@ def test_the_format_is_known_by_content_and_an_unknown_one_is_shown_with_the_kno
     assert detect_power(source_of(tmp_path, "timestamp,node,watts\n", "x.json")).name == "csv"
     assert detect_power(source_of(tmp_path, "Time,03-01-2025 12:00:00.250,Watts,1\n", "x.csv")).name == "ptdaemon"
     foreign = "timestamp,project_name,emissions\n2025-03-01T12:00:00,codecarbon,0.1\n"
-    with pytest.raises(UnusableFile, match=r"line 1.*project_name.*csv \(.*ptdaemon \(.*--format"):
+    with pytest.raises(UnusableFile, match=r"line 1.*project_name.*ptdaemon \(.*csv \(.*--format"):
         detect_power(source_of(tmp_path, foreign))
     with pytest.raises(UnusableFile, match=r"no power format 'xls'; known: clustercockpit, ptdaemon, csv"):
         detect_power(source_of(tmp_path, "timestamp,node,watts\n"), "xls")

@@ -40,7 +40,7 @@ def content(source: Source, size: int = 8 << 20) -> bytes:
     return b"".join(block for _, block in source.blocks(size))
 
 
-@pytest.mark.parametrize("packed", [LINES, gzip.compress(LINES), zstd(LINES), gzip.compress(LINES[:90]) * 3])
+@pytest.mark.parametrize("packed", [LINES, gzip.compress(LINES, mtime=0), zstd(LINES), gzip.compress(LINES[:90]) * 3])
 def test_content_is_the_same_however_it_is_packed(tmp_path: Path, packed: bytes) -> None:
     source = source_of(tmp_path, packed)
     assert content(source) == (LINES if len(packed) > 999 else LINES[:90] * 3)
@@ -68,7 +68,7 @@ def test_byte_order_mark_and_line_ends_are_taken_off(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [40_000, 20_000, 700])
 def test_of_a_truncated_gzip_all_whole_lines_come_and_the_cut_one_is_refused(tmp_path: Path, cut: int) -> None:
-    packed = gzip.compress(LINES)[:cut]
+    packed = gzip.compress(LINES, mtime=0)[:cut]
     good = zlib.decompressobj(31).decompress(packed)
     source = source_of(tmp_path, packed)
     kept = good[: good.rfind(b"\n") + 1]
@@ -80,13 +80,13 @@ def test_of_a_truncated_gzip_all_whole_lines_come_and_the_cut_one_is_refused(tmp
 
 
 def test_a_compressed_file_that_is_cut_before_its_first_byte_is_empty(tmp_path: Path) -> None:
-    for packed in (gzip.compress(LINES)[:11], zstd(LINES)[:5]):
+    for packed in (gzip.compress(LINES, mtime=0)[:11], zstd(LINES)[:5]):
         with pytest.raises(UnusableFile, match="empty"):
             content(source_of(tmp_path, packed))
 
 
 def test_a_broken_checksum_is_told_and_costs_no_line(tmp_path: Path) -> None:
-    packed = bytearray(gzip.compress(LINES))
+    packed = bytearray(gzip.compress(LINES, mtime=0))
     packed[-6] ^= 255
     source = source_of(tmp_path, bytes(packed))
     assert content(source) == LINES
@@ -105,7 +105,7 @@ def test_of_a_truncated_zstd_every_flushed_byte_comes(tmp_path: Path) -> None:
 
 
 def test_zeros_behind_a_gzip_member_are_padding_but_other_bytes_are_told(tmp_path: Path) -> None:
-    padded, followed = gzip.compress(LINES) + bytes(600), gzip.compress(LINES) + b"junk"
+    padded, followed = gzip.compress(LINES, mtime=0) + bytes(600), gzip.compress(LINES) + b"junk"
     source = source_of(tmp_path, padded)
     assert content(source) == LINES
     assert source.take_refusals() == []
@@ -119,7 +119,7 @@ def test_zeros_behind_a_gzip_member_are_padding_but_other_bytes_are_told(tmp_pat
     [
         (b"", "empty"),
         (b"\n \n", "empty"),
-        (gzip.compress(b""), "empty"),
+        (gzip.compress(b"", mtime=0), "empty"),
         (b"\x7fELF\0\0\0\0" * 99, "not a text file"),
         (os.urandom(9000), "not a text file"),
         ("timestamp,node,watts\n".encode("utf-16"), "iconv"),
@@ -169,7 +169,7 @@ def test_the_longest_line_that_is_taken(tmp_path: Path) -> None:
 
 
 def test_standard_input_is_spooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(LINES))))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(LINES, mtime=0))))
     (source,) = expand(["-"], tmp_path / "spool")
     assert content(source) == content(source) == LINES
     assert source.path.parent == tmp_path / "spool"
