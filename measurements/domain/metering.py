@@ -120,7 +120,7 @@ class _Period:
 def _periods(node: NodeDay, day_ms: int) -> list[_Period]:
     """The meter periods that reach into the day, clipped to it."""
     starts = [min(max((p.from_ms - day_ms) * TICKS_PER_MS, 0), DAY_TICKS) for p in node.meter]
-    ends = [*starts[1:], DAY_TICKS]
+    ends = [*starts, DAY_TICKS][1:]  # none, if there is no meter
     return [
         _Period(start, end, p.channels, p.gpus)
         for p, start, end in zip(node.meter, starts, ends, strict=True)

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.utils import OperationalError, ProgrammingError
 from tqdm import tqdm
 
 from measurements.models import Cluster
@@ -80,6 +81,17 @@ class JoulebookCommand(BaseCommand):
     """A command with --json, messages on stderr, and the documented exit codes."""
 
     requires_system_checks: list[str] = []
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """As Django does; a database without its tables gets a sentence instead of a traceback."""
+        try:
+            return super().execute(*args, **options)
+        except (OperationalError, ProgrammingError) as fault:
+            if "no such table" in str(fault) or "does not exist" in str(fault):
+                raise CommandError(
+                    "the database has no tables yet; run: manage.py migrate", returncode=USAGE
+                ) from fault
+            raise
 
     def add_json(self, parser: CommandParser) -> None:
         """Offer --json."""
