@@ -32,7 +32,7 @@ class DescriptionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """The nodes that a changed object describes."""
         raise NotImplementedError
 
-    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
+    def save_related(self, request: HttpRequest, form: ModelForm[Any], formsets: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
         """The object and all below it are saved by then."""
         super().save_related(request, form, formsets, change)
         description_changed(self.nodes(form.instance))
@@ -75,7 +75,7 @@ class QuarantineInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Quarantine
     extra = 0
     fields = ["reason", "count", "first_line", "example"]
-    readonly_fields = fields
+    readonly_fields = ["reason", "count", "first_line", "example"]
     can_delete = False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -165,7 +165,7 @@ class MeterPeriodAdmin(DescriptionAdmin):
         """The node it meters."""
         return [thing.node]
 
-    def save_model(self, request: HttpRequest, obj: MeterPeriod, form: ModelForm, change: bool) -> None:  # noqa: FBT001 - Django's signature
+    def save_model(self, request: HttpRequest, obj: MeterPeriod, form: ModelForm[Any], change: bool) -> None:  # noqa: FBT001 - Django's signature
         """From here on it is a person's choice."""
         obj.automatic = False
         super().save_model(request, obj, form, change)

@@ -94,7 +94,7 @@ def _allocations(spans: Spans, power: SpanPower, shares: SpanShares) -> Allocati
     if power.gpus:
         gpu_uj = np.bincount(spans.owner, shares.gpu_energy, count) / QUARTER_UJ_PER_UJ
     return AllocationEnergies(
-        energy_uj=np.bincount(owner, quarters, count),
+        energy_uj=np.bincount(owner, quarters, count).astype(np.float64, copy=False),
         gpu_uj=gpu_uj,
         first_quarter=first_quarter,
         offsets=offsets,

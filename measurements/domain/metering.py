@@ -268,7 +268,7 @@ def _split_off(
 
 
 def _add_up(values: FloatArray, span: IntArray, spans: int) -> FloatArray:
-    return np.bincount(span, values, spans)
+    return np.bincount(span, values, spans).astype(np.float64, copy=False)
 
 
 def _above(rest: list[FloatArray], idle_mw: int, length: IntArray) -> FloatArray:

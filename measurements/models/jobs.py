@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -14,7 +14,7 @@ from measurements.models.cluster import Cluster, Node
 class JobQuerySet(models.QuerySet["Job"]):
     """The one rule of who may see which jobs."""
 
-    def visible_to(self, viewer: AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_to(self, viewer: AbstractUser | AnonymousUser) -> Self:
         """Jobs the viewer ran; all of them for holders of ``measurements.view_all_jobs``."""
         if not viewer.is_authenticated or not viewer.is_active:
             return self.none()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from django.db import transaction
@@ -186,13 +187,13 @@ class _Machine:
             if gpu_index(row.name) is not None:  # of a gauge and a counter the counter
                 gpus.setdefault(row.node_id, {})[row.name] = pk
         meters: dict[int, list[tuple[int, list[int], list[int]]]] = {}
-        rows = MeterPeriodRow.objects.filter(node__in=nodes).order_by("valid_from_ms")
-        for row in rows.prefetch_related("channels"):
-            chosen = sorted(row.channels.all(), key=lambda c: c.name)
+        periods = MeterPeriodRow.objects.filter(node__in=nodes).order_by("valid_from_ms")
+        for period in periods.prefetch_related("channels"):
+            chosen = sorted(period.channels.all(), key=lambda c: c.name)
             covered = [c.pk for c in chosen if gpu_index(c.name) is not None]
             if any(c.name == "node" and self._covers_gpus(c.pk) for c in chosen):
-                covered = sorted(gpus.get(row.node_id, {}).values())
-            meters.setdefault(row.node_id, []).append((row.valid_from_ms, [c.pk for c in chosen], covered))
+                covered = sorted(gpus.get(period.node_id, {}).values())
+            meters.setdefault(period.node_id, []).append((period.valid_from_ms, [c.pk for c in chosen], covered))
         return meters
 
     def _covers_gpus(self, channel_id: int) -> bool:
@@ -255,7 +256,7 @@ def _mw(watts: float | None) -> int:
     return -1 if watts is None else round(watts * MW_PER_W)
 
 
-_AllocationRow = tuple[int, int, int, "int | None", "int | None", "int | None", int, "bool | None", "float | None"]
+_AllocationRow = tuple[Any, ...]  # allocation, job, start, end, cpus, gpus, gpu_mask, exclusive, cpu_rate
 
 
 def _allocations(cluster: Cluster, day: date, nodes: Sequence[int]) -> dict[int, list[_AllocationRow]]:

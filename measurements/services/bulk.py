@@ -26,7 +26,7 @@ def insert(
     if not ready:
         return
     quote = connection.ops.quote_name
-    columns = {name: quote(model._meta.get_field(name).column or name) for name in names}
+    columns = {name: quote(_column(model, name)) for name in names}
     sql = (
         f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(columns.values())}) "  # noqa: S608 - names of our own
         f"VALUES ({', '.join(['%s'] * len(names))})"
@@ -44,10 +44,15 @@ def assign(model: type[models.Model], name: str, values: Iterable[tuple[Any, int
     if not ready:
         return
     quote = connection.ops.quote_name
-    column, key = (quote(model._meta.get_field(field).column or field) for field in (name, model._meta.pk.name))
+    column, key = (quote(_column(model, field)) for field in (name, model._meta.pk.name))
     sql = f"UPDATE {quote(model._meta.db_table)} SET {column} = %s WHERE {key} = %s"  # noqa: S608 - names of our own
     with connection.cursor() as cursor:
         cursor.executemany(sql, ready)
+
+
+def _column(model: type[models.Model], name: str) -> str:
+    column: str = model._meta.get_field(name).get_attname_column()[1]  # type: ignore[union-attr, assignment]
+    return column
 
 
 def adapted(day: date) -> Any:

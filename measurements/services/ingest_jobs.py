@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -111,15 +113,16 @@ def ingest_jobs(
     earlier = earlier_batch(cluster, JOBS, source, what.identity())
     again = set(refused_lines(earlier).tolist()) if earlier else None
     tally = _Tally()
+    directory = NodeDirectory(cluster)
     held: list[JobRecord] = []
     for chunk in what.parser(source, what.parse, ms_from_datetime(now)):
         _take(cluster, chunk, again, tally, held)
         while len(held) >= CHUNK:
-            _store(cluster, held[:CHUNK], tally, dry_run=dry_run)
+            _store(directory, held[:CHUNK], tally, dry_run=dry_run)
             del held[:CHUNK]
         if progress:
             progress(chunk.read)
-    _store(cluster, held, tally, dry_run=dry_run)
+    _store(directory, held, tally, dry_run=dry_run)
     batch = None if dry_run else _save_batch(cluster, source, what, now, tally)
     return IngestReport(
         source=source.name,
@@ -163,13 +166,13 @@ def _save_batch(cluster: Cluster, source: Source, what: JobsInput, now: datetime
     return batch
 
 
-def _store(cluster: Cluster, records: Sequence[JobRecord], tally: _Tally, *, dry_run: bool) -> None:
+def _store(directory: NodeDirectory, records: Sequence[JobRecord], tally: _Tally, *, dry_run: bool) -> None:
     """Write some records in one transaction, with the marks of what they change."""
     if not records:
         return
     with transaction.atomic():
-        Cluster.objects.select_for_update().get(pk=cluster.pk)
-        writer = _Writer(cluster, records)
+        Cluster.objects.select_for_update().get(pk=directory.cluster.pk)
+        writer = _Writer(directory, records)
         for record in records:
             fault = _fault(record)
             if fault:
@@ -196,13 +199,10 @@ def _fault(record: JobRecord) -> Refusal | None:
 class _Writer:
     """Some records against what the database knows of them."""
 
-    def __init__(self, cluster: Cluster, records: Sequence[JobRecord]) -> None:
-        self.cluster = cluster
-        self.directory = NodeDirectory(cluster)
-        self.hybrid = PolicyPeriod.objects.filter(cluster=cluster, policy=Policy.HYBRID).exists()
-        self.last_sample = dict(
-            Node.objects.filter(cluster=cluster, last_sample_ms__isnull=False).values_list("pk", "last_sample_ms")
-        )
+    def __init__(self, directory: NodeDirectory, records: Sequence[JobRecord]) -> None:
+        self.cluster = directory.cluster
+        self.directory = directory
+        self.hybrid = PolicyPeriod.objects.filter(cluster=self.cluster, policy=Policy.HYBRID).exists()
         self.marks: set[tuple[int, date]] = set()
         self.corrections: list[tuple[date, dict[str, object]]] = []
         self.touched: dict[int, Job] = {}  # by id() until saved
@@ -213,6 +213,12 @@ class _Writer:
         self.changed_allocations: dict[int, Allocation] = {}
         self.dropped: list[int] = []
         self._load(records)
+
+    @cached_property
+    def last_sample(self) -> dict[int, int]:
+        """Per node its newest sample [ms]; read inside the transaction, which holds the cluster's row."""
+        rows = Node.objects.filter(cluster=self.cluster, last_sample_ms__isnull=False)
+        return {pk: last for pk, last in rows.values_list("pk", "last_sample_ms") if last is not None}
 
     def _load(self, records: Sequence[JobRecord]) -> None:
         raw_ids = {r.raw_id for r in records if r.raw_id is not None}
@@ -342,12 +348,12 @@ class _Writer:
         key = run.pk if run.pk else -id(run)
         return self.allocations.setdefault(key, [])
 
-    def _wanted(self, run: Run, record: JobRecord) -> dict[str, dict[str, object]]:
+    def _wanted(self, run: Run, record: JobRecord) -> dict[str, dict[str, Any]]:
         if run.start_ms is None or record.start_ms is None:
             return {}
         return {share.node: self._values(run, record, share) for share in record.shares}
 
-    def _values(self, run: Run, record: JobRecord, share: NodeShare) -> dict[str, object]:
+    def _values(self, run: Run, record: JobRecord, share: NodeShare) -> dict[str, Any]:
         node_id = self.directory.at(share.node, run.start_ms or 0)
         return {
             "node_id": node_id if node_id >= 0 else None,
@@ -360,7 +366,7 @@ class _Writer:
             "cpu_rate": _cpu_rate(run, share, len(record.shares)),
         }
 
-    def _change(self, row: Allocation, values: dict[str, object]) -> None:
+    def _change(self, row: Allocation, values: dict[str, Any]) -> None:
         before = {name: getattr(row, name) for name in _ALLOCATION_FIELDS}
         before_end = self._end(row)
         for name, value in values.items():
@@ -410,10 +416,10 @@ class _Writer:
         booked = AllocationEnergy.objects.filter(allocation=row).values_list("day", flat=True)
         return bool(sealed_days(self.cluster, booked))
 
-    def _note_sealed(self, row: Allocation, before: dict[str, object]) -> None:
+    def _note_sealed(self, row: Allocation, before: dict[str, Any]) -> None:
         spans = ((before["start_ms"], before["end_ms"]), (row.start_ms, row.end_ms))
         days = {day for start, end in spans for day in days_between(day_from_ms(start), day_from_ms(end or start))}
-        detail = {
+        detail: dict[str, object] = {
             "job": row.run.job.job_id,
             "node": row.node_name,
             "before": {k: before[k] for k in ("start_ms", "end_ms", "cpus", "gpus")},

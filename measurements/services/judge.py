@@ -168,4 +168,5 @@ def _channel_ids(
     present = np.flatnonzero(table)
     wanted = [(int(k) // width, chunk.channels[int(k) % width], chunk.kinds[int(k) % width]) for k in present]
     table[present] = directory.channel_ids(wanted)
-    return table[key]
+    found: NDArray[np.int32] = table[key]
+    return found

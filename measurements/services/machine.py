@@ -219,10 +219,10 @@ def declare_channels(cluster: Cluster, first_days: dict[int, date], declaration:
     fresh: list[ChannelPeriod] = []
     changed: list[ChannelPeriod] = []
     for channel_id, day in sorted(first_days.items()):
-        row = _declared(channel_id, day, said, periods.get(channel_id, []))
-        if row is None:
+        written = _declared(channel_id, day, said, periods.get(channel_id, []))
+        if written is None:
             continue
-        (changed if row.pk else fresh).append(row)
+        (changed if written.pk else fresh).append(written)
         node = nodes[channel_id]
         touched[node] = min(day, touched.get(node, day))
     ChannelPeriod.objects.bulk_create(fresh, 1000)

@@ -11,13 +11,13 @@ from measurements.domain.attribution import Holdings, NodeDay, attribute_block
 from measurements.domain.samples import Samples
 from measurements.domain.units import DAY_MS
 from measurements.models import Cluster, Node
+from measurements.services.attribution import BLOCK_NODES
 from measurements.store import SampleStore, Selection
 from tests.bench.generate import DAY_START_MS
 from tests.bench.harness import FULL, Row
 from tests.bench.inputs import holdings_by_node, node_day
 from tests.bench.world import World
 
-BLOCK_NODES = 25
 OVER_DECODE = 4.0
 COMMIT_S = 15.0  # at 1,000 nodes
 MARGIN_MS = 900_000

@@ -148,7 +148,7 @@ def samples() -> Rows:
             t, value = held.t_ms[low:high], held.value[low:high]
             ascending = bool(np.all(np.diff(t) > 0))
             found.append(
-                [*names[int(held.channel[low])], high - low, ascending, t.tobytes().hex(), value.tobytes().hex()]
+                [*names[int(held.channel[low])], int(high - low), ascending, t.tobytes().hex(), value.tobytes().hex()]
             )
     return sorted(found)
 

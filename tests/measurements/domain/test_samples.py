@@ -10,9 +10,9 @@ from measurements.domain.samples import Samples, concatenate, differing, resolve
 
 Row = tuple[int, int, int, int, int]  # node, channel, t, value, batch
 rows = st.lists(
-    st.tuples(
-        st.integers(1, 3), st.integers(1, 2), st.integers(0, 6), st.integers(-5, 5), st.integers(1, 3)
-    ).map(lambda r: (r[0], r[0] * 10 + r[1], r[2], r[3], r[4])),
+    st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(0, 6), st.integers(-5, 5), st.integers(1, 3)).map(
+        lambda r: (r[0], r[0] * 10 + r[1], r[2], r[3], r[4])
+    ),
     max_size=40,
 )
 

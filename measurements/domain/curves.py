@@ -1,0 +1,122 @@
+"""Power over time in a few hundred buckets, with gaps left open: what a chart of it needs.
+
+A bucket's mean is its energy over its covered time, by the same steps as the ledger's
+joules; its extremes are those of the linear pieces in it. Nothing is drawn through a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from measurements.domain.integrate import (
+    TICKS_PER_MS,
+    Steps,
+    counter_steps,
+    gauge_steps,
+    hold_edges,
+    on_grid,
+)
+from measurements.domain.nodeday import Series
+from measurements.domain.units import MW_PER_W, BoolArray, FloatArray, IntArray, Kind
+
+MOST_BUCKETS = 500
+FEWEST_BUCKETS = 20  # a job of a few samples still shows where its power rose
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A time [start, end) in which one meter counts: its channels, each with samples around it."""
+
+    start_ms: int
+    end_ms: int
+    series: Sequence[Series]  # those of the meter's channels that have samples
+    channels: int  # how many the meter names; with fewer series than that nothing is covered
+    ceiling_mw: int = -1  # -1: not known
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Power between consecutive edges [W], nan where nothing is covered; times in ms."""
+
+    edges_ms: IntArray  # [n + 1]
+    mean_w: FloatArray  # [n]
+    min_w: FloatArray  # [n]
+    max_w: FloatArray  # [n]
+    covered_ms: FloatArray  # [n]
+    held_ms: FloatArray  # [n] how much of the bucket lies in a window
+
+    @property
+    def energy_j(self) -> float:
+        """Of all buckets [J]."""
+        return float(np.nansum(self.mean_w * self.covered_ms)) / 1000
+
+
+def bucket_edges(start_ms: int, end_ms: int, nominal_ms: int) -> IntArray:
+    """Edges of buckets of equal length (to the ms): one a nominal interval, between the fewest and the most."""
+    length = end_ms - start_ms
+    count = min(max(-(-length // max(nominal_ms, 1)), FEWEST_BUCKETS), MOST_BUCKETS, max(length, 1))
+    return np.unique(np.linspace(start_ms, end_ms, count + 1).round().astype(np.int64))
+
+
+def curve_of(windows: Sequence[Window], edges_ms: IntArray) -> Curve:
+    """A node's power in the buckets between ``edges_ms``, in disjoint windows."""
+    count = len(edges_ms) - 1
+    edges = (edges_ms - edges_ms[0]) * TICKS_PER_MS
+    energy, covered, held = np.zeros(count), np.zeros(count), np.zeros(count)
+    low, high = np.full(count, np.inf), np.full(count, -np.inf)
+    for window in windows:
+        grid, lower, upper, present = _pieces(window, edges, int(edges_ms[0]))
+        bucket = np.searchsorted(edges, grid[:-1], side="right") - 1
+        length = np.diff(grid)
+        held += np.bincount(bucket, length, count)
+        covered += np.bincount(bucket, np.where(present, length, 0), count)
+        energy += np.bincount(bucket, (lower + upper) / 2 * length, count)
+        np.minimum.at(low, bucket[present], np.minimum(lower, upper)[present])
+        np.maximum.at(high, bucket[present], np.maximum(lower, upper)[present])
+    some = covered > 0
+    mean = np.divide(energy, covered, out=np.full(count, np.nan), where=some)
+    low, high = np.where(some, low, np.nan), np.where(some, high, np.nan)
+    return Curve(
+        edges_ms, mean / MW_PER_W, low / MW_PER_W, high / MW_PER_W, covered / TICKS_PER_MS, held / TICKS_PER_MS
+    )
+
+
+def _pieces(window: Window, edges: IntArray, origin_ms: int) -> tuple[IntArray, FloatArray, FloatArray, BoolArray]:
+    """A grid on which the window's power is linear or absent, the power [mW] at both ends of each interval."""
+    start, end = ((ms - origin_ms) * TICKS_PER_MS for ms in (window.start_ms, window.end_ms))
+    steps = [_steps(s, window.ceiling_mw, origin_ms) for s in window.series if len(s.t_ms)]
+    points = np.concatenate([edges, *(part for s in steps for part in (s.t, hold_edges(s)))])
+    inside = points[(points > start) & (points < end)]
+    grid = np.unique(np.concatenate((inside, np.array([start, end], np.int64))))
+    lower, upper = np.zeros(len(grid) - 1), np.zeros(len(grid) - 1)
+    present = np.full(len(grid) - 1, bool(steps) and len(steps) == window.channels)
+    for one in steps:
+        at_lower, at_upper, covered = on_grid(one, grid)
+        lower, upper, present = lower + at_lower, upper + at_upper, present & covered
+    return grid, np.where(present, lower, 0.0), np.where(present, upper, 0.0), present
+
+
+def _steps(series: Series, ceiling_mw: int, origin_ms: int) -> Steps:
+    t = (series.t_ms - origin_ms) * TICKS_PER_MS
+    if series.kind is Kind.COUNTER:
+        return counter_steps(t, series.value, series.max_gap_ms, ceiling_mw, series.wrap_uj)
+    return gauge_steps(t, series.value, series.nominal_ms, series.max_gap_ms)
+
+
+def total_of(curves: Sequence[Curve]) -> Curve:
+    """The sum of some nodes' curves over the same edges.
+
+    Where one of the nodes held has a gap the sum is not known, and is nan. Its extremes
+    are the sums of the nodes' extremes: the sum was never outside of them.
+    """
+    held = np.stack([c.held_ms for c in curves])
+    covered = np.stack([c.covered_ms for c in curves])
+    unknown = ((held > 0) & (covered == 0)).any(axis=0) | ~(held > 0).any(axis=0)
+    mean, low, high = (
+        np.where(unknown, np.nan, np.nansum(np.stack([getattr(c, name) for c in curves]), axis=0))
+        for name in ("mean_w", "min_w", "max_w")
+    )
+    return Curve(curves[0].edges_ms, mean, low, high, covered.sum(axis=0), held.sum(axis=0))
