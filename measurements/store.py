@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,43 @@ class Selection:
     start_ms: int
     end_ms: int
     channels: NDArray[np.int32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """What a segment's file says of its row groups: least and greatest node, channel and instant of each."""
+
+    metadata: pq.FileMetaData
+    low: IntArray  # [3, row groups]
+    high: IntArray
+
+    def may_hold(self, wanted: Selection) -> list[int]:
+        """The row groups in which something wanted may be."""
+        keep = (self.high[2] >= wanted.start_ms) & (self.low[2] < wanted.end_ms)
+        keep &= _any_between(wanted.nodes, self.low[0], self.high[0])
+        if wanted.channels is not None:
+            keep &= _any_between(wanted.channels, self.low[1], self.high[1])
+        found: list[int] = np.flatnonzero(keep).tolist()
+        return found
+
+
+@lru_cache(maxsize=512)
+def _footer(path: Path) -> Footer:
+    """Kept, for a segment never changes and is read block by block."""
+    return _read_footer(path)
+
+
+def _read_footer(source: Path | io.BytesIO) -> Footer:
+    metadata = pq.read_metadata(source)
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    statistics = [[group.column(i).statistics for group in groups] for i in range(3)]
+    low = np.array([[s.min for s in column] for column in statistics], np.int64).reshape(3, -1)
+    high = np.array([[s.max for s in column] for column in statistics], np.int64).reshape(3, -1)
+    return Footer(metadata, low, high)
+
+
+def _any_between(ids: NDArray[np.int32], low: IntArray, high: IntArray) -> NDArray[np.bool_]:
+    return np.searchsorted(ids, low) < np.searchsorted(ids, high, side="right")
 
 
 class SampleStore:
@@ -177,7 +215,7 @@ class SampleStore:
                 certain &= row.unique and row.day not in days
                 days.add(row.day)
                 parts.append(part)
-                batches.append(np.full(len(part), row.batch_no, np.int64))
+                batches.append(np.full(len(part), row.batch_no or 0, np.int64))  # drafts have no number yet
         if not parts:
             return empty_samples()
         if certain and len(parts) == 1:
@@ -185,18 +223,22 @@ class SampleStore:
         return resolve(concatenate(parts), np.concatenate(batches))[0]
 
     def _load(self, segment: Segment, wanted: Selection) -> Samples:
-        file = self.open(segment)
-        groups = [i for i in range(file.metadata.num_row_groups) if _may_hold(file.metadata.row_group(i), wanted)]
+        footer = _footer(self.root / segment.path) if segment.path else _read_footer(self._inline(segment))
+        groups = footer.may_hold(wanted)
         if not groups:
             return empty_samples()
-        samples = _samples(file.read_row_groups(groups, use_threads=False))
+        with self.open(segment, footer) as file:
+            samples = _samples(file.read_row_groups(groups, use_threads=False))
         return samples.take(_mask(samples, wanted))
 
-    def open(self, segment: Segment) -> pq.ParquetFile:
+    def open(self, segment: Segment, footer: Footer | None = None) -> pq.ParquetFile:
         """The segment as a Parquet file."""
-        if segment.inline is not None:
-            return pq.ParquetFile(io.BytesIO(bytes(segment.inline)))
-        return pq.ParquetFile(self.root / segment.path, memory_map=True)
+        source = self.root / segment.path if segment.path else self._inline(segment)
+        return pq.ParquetFile(source, metadata=footer.metadata if footer else None, memory_map=bool(segment.path))
+
+    @staticmethod
+    def _inline(segment: Segment) -> io.BytesIO:
+        return io.BytesIO(bytes(segment.inline or b""))
 
     def node_ids(self, segment: Segment) -> NDArray[np.int32]:
         """The nodes a segment holds samples of, ascending."""
@@ -243,26 +285,6 @@ def _table(samples: Samples) -> pa.Table:
 def _samples(table: pa.Table) -> Samples:
     node, channel, t, value = (column.to_numpy() for column in table.columns)
     return Samples(node, channel, t, value)
-
-
-def _may_hold(group: pq.RowGroupMetaData, wanted: Selection) -> bool:
-    """By its statistics; a row group without them may hold anything."""
-    bounds = [
-        (group.column(i).statistics.min, group.column(i).statistics.max)
-        if group.column(i).statistics is not None and group.column(i).statistics.has_min_max
-        else None
-        for i in (0, 1, 2)
-    ]
-    node, channel, t = bounds
-    if t is not None and (t[1] < wanted.start_ms or t[0] >= wanted.end_ms):
-        return False
-    if channel is not None and wanted.channels is not None and not _any_between(wanted.channels, *channel):
-        return False
-    return node is None or _any_between(wanted.nodes, *node)
-
-
-def _any_between(ids: NDArray[np.int32], low: int, high: int) -> bool:
-    return bool(np.searchsorted(ids, low) < np.searchsorted(ids, high, side="right"))
 
 
 def _mask(samples: Samples, wanted: Selection) -> NDArray[np.bool_] | slice:

@@ -7,6 +7,7 @@ import pandas as pd
 from django.db.models import QuerySet
 
 from measurements.models import Allocation, NodeConfig
+from measurements.selectors.frames import frame_of
 
 _COLUMNS = {
     "allocation_id": "pk",
@@ -26,7 +27,7 @@ _COLUMNS = {
 def allocation_figures(allocations: QuerySet[Allocation]) -> pd.DataFrame:
     """One row an allocation, as `measurements.domain.figures` describes it."""
     rows = allocations.order_by("pk").values_list(*_COLUMNS.values())
-    frame = pd.DataFrame(rows.iterator(chunk_size=20_000), columns=list(_COLUMNS))
+    frame = frame_of(rows, list(_COLUMNS))
     frame["node_id"] = pd.to_numeric(frame["node_id"]).fillna(0).astype(np.int64)  # 0: not known
     configs = _configs()
     known = [configs.get(node, (None, None)) for node in frame["node_id"].tolist()]

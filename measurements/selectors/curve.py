@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,13 +11,13 @@ import numpy as np
 from measurements.domain.curves import Curve, Window, bucket_edges, curve_of, total_of
 from measurements.domain.integrate import NOMINAL_WINDOW_MS, max_gap_ms, nominal_interval_ms
 from measurements.domain.nodeday import Series
-from measurements.domain.units import DAY_MS, MW_PER_W, IntArray, Kind
+from measurements.domain.samples import Samples
+from measurements.domain.units import DAY_MS, MW_PER_W, IntArray, Kind, day_from_ms
 from measurements.models import Allocation, Channel, ChannelPeriod, Job, MeterPeriod, NodeConfig
 from measurements.store import SampleStore
 
 NODES_ONE_BY_ONE = 8  # up to here each node has a curve of its own
 MOST_SAMPLES = 4_000_000  # what a page may read; a job of more is not drawn
-_FOREVER_MS = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +96,25 @@ class _Nodes:
     def read(self, start_ms: int, end_ms: int) -> None:
         """Read all samples that matter to [start, end): whole days, because intervals are medians of days."""
         first, after = start_ms // DAY_MS * DAY_MS, -(-end_ms // DAY_MS) * DAY_MS
-        margin = max([NOMINAL_WINDOW_MS, *(self._declared_reach(pk) for pk in self.channels)])
-        found = SampleStore().read(list(self.channels), first - margin, after + margin)
+        margin = NOMINAL_WINDOW_MS
+        while True:
+            self._keep(SampleStore().read(list(self.channels), first - margin, after + margin))
+            reach = max((_reach_ms(s) for day in (first, after - DAY_MS) for s in self._all_series(day)), default=0)
+            if reach <= margin:
+                return
+            margin = reach  # a slow channel: its neighbours lie further off
+
+    def _keep(self, found: Samples) -> None:
         cuts = np.flatnonzero(found.channel[1:] != found.channel[:-1]) + 1
         for low, high in pairwise([0, *cuts.tolist(), len(found)]):
             if low < high:
                 self.samples[int(found.channel[low])] = (found.t_ms[low:high], found.value[low:high])
 
-    def _declared_reach(self, channel: int) -> int:
-        """How far off a neighbour may lie that is bridged, and half an interval."""
-        kind = Kind(self.channels[channel].kind)
-        gaps = [
-            max_gap_ms(kind, p.nominal_ms or 0, p.max_gap_ms) + (p.nominal_ms or 0)
-            for p in self.declared.get(channel, [])
-        ]
-        return max(gaps, default=0)
+    def _all_series(self, day_ms: int) -> list[Series]:
+        return [s for s in (self._series(pk, day_ms) for pk in self.channels) if s is not None]
 
     def _in_force(self, channel: int, day_ms: int) -> ChannelPeriod | None:
-        day = np.datetime64(day_ms, "ms").astype("datetime64[D]").item()
-        rows = [row for row in self.declared.get(channel, []) if row.valid_from <= day]
+        rows = [row for row in self.declared.get(channel, []) if row.valid_from <= day_from_ms(day_ms)]
         return rows[-1] if rows else None
 
     def _series(self, channel: int, day_ms: int) -> Series | None:
@@ -125,17 +125,14 @@ class _Nodes:
         row, kind = self._in_force(channel, day_ms), Kind(self.channels[channel].kind)
         nominal = row.nominal_ms if row and row.nominal_ms else nominal_interval_ms(t, day_ms)
         gap = max_gap_ms(kind, nominal, row.max_gap_ms if row else None)
-        reach = gap + nominal // 2 + 1
+        whole = Series(self.channels[channel].name, kind, t, value, nominal, gap, row.wrap_uj or 0 if row else 0)
+        reach = _reach_ms(whole)
         low, high = np.searchsorted(t, (day_ms - reach, day_ms + DAY_MS + reach))
-        if low == high:
-            return None
-        wrap = row.wrap_uj or 0 if row else 0
-        return Series(self.channels[channel].name, kind, t[low:high], value[low:high], nominal, gap, wrap)
+        return replace(whole, t_ms=t[low:high], value=value[low:high]) if low < high else None
 
     def nominal_ms(self, at_ms: int) -> int:
         """The shortest interval of any channel on the day of an instant."""
-        series = (self._series(pk, at_ms // DAY_MS * DAY_MS) for pk in self.channels)
-        return min((s.nominal_ms for s in series if s), default=1)
+        return min((s.nominal_ms for s in self._all_series(at_ms // DAY_MS * DAY_MS)), default=1)
 
     def end_ms(self, node: int, end_ms: int | None) -> int:
         """When a job left a node; one that runs is there up to the last sample and half an interval."""
@@ -162,3 +159,8 @@ class _Nodes:
         series = [self._series(c.pk, start_ms // DAY_MS * DAY_MS) for c in channels]
         known = [s for s in series if s is not None]
         return Window(start_ms, end_ms, known, len(channels), self.ceiling_mw.get(node, -1))
+
+
+def _reach_ms(series: Series) -> int:
+    """How far off a sample matters: as a neighbour that is bridged to, or by the half interval it stands for."""
+    return series.max_gap_ms + series.nominal_ms // 2 + 1

@@ -17,6 +17,7 @@ from measurements.domain.quality import ratio
 from measurements.domain.units import S_PER_HOUR, US_PER_S, datetime_from_ms, day_start_ms
 from measurements.models import Allocation, AllocationEnergy, Cluster, Job, Node, NodeDay, Run
 from measurements.selectors.allocations import allocation_figures
+from measurements.selectors.frames import frame_of
 
 _FAR_MS = 1 << 62
 
@@ -104,7 +105,7 @@ def compute_days(cluster: Cluster) -> QuerySet[NodeDay]:
 def _metered(rows: QuerySet[NodeDay], period: Period) -> dict[str, Any]:
     columns = ["metered_j", "unallocated_j", "unplaced_j"]
     values = period.days(rows).order_by("day", "node__name").values_list(*columns)
-    frame = pd.DataFrame(values.iterator(chunk_size=20_000), columns=columns, dtype=np.float64)
+    frame = frame_of(values, columns)
     return {name: total(frame[name]) for name in columns}
 
 
@@ -128,7 +129,7 @@ def _frame(allocations: QuerySet[Allocation], booked: QuerySet[AllocationEnergy]
     inside = Q(start_ms__lt=end) & (Q(end_ms__gt=start) | Q(end_ms__isnull=True) | Q(start_ms__gte=start))
     parts = allocation_figures(allocations.filter(inside))
     rows = period.days(booked).order_by("pk").values_list(*BOOKING_FIELDS)
-    bookings = pd.DataFrame(rows.iterator(chunk_size=20_000), columns=BOOKING_FIELDS)
+    bookings = frame_of(rows, BOOKING_FIELDS)
     bookings = bookings[bookings["allocation_id"].isin(parts["allocation_id"])]
     return fill(by_allocation(parts, bookings, start, end))
 
@@ -139,7 +140,7 @@ def _summed(frame: pd.DataFrame, more: dict[str, Any]) -> Energy:
     # A job that states no cpus has its whole node's.
     cpus = pd.to_numeric(frame["cpus"]).fillna(frame["node_cpus"]).fillna(0).to_numpy(np.float64)
     gpus = pd.to_numeric(frame["gpus"]).fillna(0).to_numpy(np.float64)
-    wall = frame.groupby("run_id")["elapsed_us"].max().to_numpy(np.float64) / US_PER_S / S_PER_HOUR
+    wall = frame.groupby("run_id", sort=False)["elapsed_us"].max().to_numpy(np.float64) / US_PER_S / S_PER_HOUR
     return Energy(
         energy_j=figures["energy_j"] + figures["filled_j"],
         booked_j=figures["energy_j"],

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractUser
 
 from measurements.domain.figures import fill
 from measurements.domain.quality import ratio
@@ -99,7 +99,7 @@ class History:
         return ratio(sum(d.covered_s for d in self.days), self.elapsed_s)
 
 
-def energy_history(viewer: AbstractBaseUser, first: date, last: date, zone: ZoneInfo) -> History:
+def energy_history(viewer: AbstractUser, first: date, last: date, zone: ZoneInfo) -> History:
     """The viewer's own energy on the days [first, last] of ``zone``; the roll-up serves where they are UTC days."""
     length = (last - first).days + 1
     bounds = day_bounds_ms(first - timedelta(days=length), last, zone)
@@ -125,7 +125,7 @@ def day_bounds_ms(first: date, last: date, zone: ZoneInfo) -> IntArray:
     return np.array([ms_from_datetime(datetime.combine(day, time.min, zone)) for day in days], np.int64)
 
 
-def _from_roll_up(viewer: AbstractBaseUser, bounds: IntArray) -> pd.DataFrame:
+def _from_roll_up(viewer: AbstractUser, bounds: IntArray) -> pd.DataFrame:
     """Place of the day, node type id and the sums, from the rows of user × UTC day × node type."""
     columns = ["day", "node_type_id", "energy_j", "filled_j", "covered_us", "elapsed_us"]
     first, after = day_from_ms(bounds[0]), day_from_ms(bounds[-1])
@@ -138,7 +138,7 @@ def _from_roll_up(viewer: AbstractBaseUser, bounds: IntArray) -> pd.DataFrame:
     return frame[["place", "node_type_id", *_BY_DAY]].astype(dict.fromkeys(_BY_DAY, np.float64))
 
 
-def _from_ledger(viewer: AbstractBaseUser, bounds: IntArray) -> pd.DataFrame:
+def _from_ledger(viewer: AbstractUser, bounds: IntArray) -> pd.DataFrame:
     """The same from quarter-hour joules of ledger rows, for days that begin when no UTC day does.
 
     Covered time is known by UTC day: it is spread over the row's time evenly, as what was estimated is.
@@ -163,7 +163,7 @@ def _from_ledger(viewer: AbstractBaseUser, bounds: IntArray) -> pd.DataFrame:
     return frame[frame["elapsed_s"] > 0]
 
 
-def _ledger_rows(viewer: AbstractBaseUser, first: date, last: date) -> pd.DataFrame:
+def _ledger_rows(viewer: AbstractUser, first: date, last: date) -> pd.DataFrame:
     """The viewer's ledger rows of UTC days, each with its node's type and what is estimated for it."""
     mine = Job.objects.visible_to(viewer).filter(username=viewer.get_username())
     rows = AllocationEnergy.objects.filter(job__in=mine, day__gte=first, day__lte=last).order_by("pk")
@@ -231,16 +231,13 @@ def _labels(rows: pd.DataFrame) -> dict[int, str]:
 
 def _days(rows: pd.DataFrame, first: date, count: int, types: dict[int, str]) -> tuple[DayEnergy, ...]:
     place = rows["place"].to_numpy(np.int64)
-    sums = {name: np.bincount(place, rows[name].to_numpy(np.float64), count) for name in _BY_DAY}
+    sums = np.stack([np.bincount(place, rows[name].to_numpy(np.float64), count) for name in _BY_DAY], axis=1)
     by_type = np.zeros((count, len(types)))
     column = {pk: i for i, pk in enumerate(types)}
     kinds = np.array([column[pk] for pk in rows["node_type_id"]], np.int64)
     np.add.at(by_type, (place, kinds), rows["energy_j"].to_numpy(np.float64))
+    days = enumerate(zip(sums.tolist(), by_type.tolist(), strict=True))
     return tuple(
-        DayEnergy(
-            first + timedelta(days=i),
-            *(float(sums[name][i]) for name in _BY_DAY),
-            by_type_j=tuple(by_type[i].tolist()),
-        )
-        for i in range(count)
+        DayEnergy(first + timedelta(days=i), energy_j, filled_j, covered_s, elapsed_s, tuple(parts))
+        for i, ((energy_j, filled_j, covered_s, elapsed_s), parts) in days
     )

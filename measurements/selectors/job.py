@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -189,13 +188,14 @@ def _runs(job: Job) -> tuple[RunFigures, ...]:
 
 def _run(row: Run) -> RunFigures:
     names = [allocation.node_name for allocation in row.allocations.all()]
-    both: Any = row.start_ms is not None and row.end_ms is not None
     return RunFigures(
         sluid=row.sluid,
         started_at=datetime_from_ms(row.start_ms) if row.start_ms is not None else None,
         ended_at=datetime_from_ms(row.end_ms) if row.end_ms is not None else None,
         state=row.state,
-        elapsed_s=(row.end_ms - row.start_ms) / MS_PER_S if both else None,
+        elapsed_s=(row.end_ms - row.start_ms) / MS_PER_S
+        if row.start_ms is not None and row.end_ms is not None
+        else None,
         suspended_s=row.suspended_s,
         nodes=compress(names),
         node_count=len(names),

@@ -39,8 +39,8 @@ def meters_of(nodes: Mapping[int, str], start_ms: int, end_ms: int | None) -> tu
     """The meters in force in [start, end) on some nodes (id → name), nodes that are metered alike together."""
     periods: dict[int, list[MeterPeriod]] = {pk: [] for pk in nodes}
     rows = MeterPeriod.objects.filter(node__in=nodes).order_by("valid_from_ms").prefetch_related("channels")
-    for row in rows:
-        periods[row.node_id].append(row)
+    for period in rows:
+        periods[period.node_id].append(period)
     declared = _declared(nodes)
     gpus = _gpus(nodes, start_ms)
     alike: dict[tuple[int | None, tuple[MeterChannel, ...], bool], list[str]] = {}

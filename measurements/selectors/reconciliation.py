@@ -12,6 +12,7 @@ import pandas as pd
 from measurements.domain.units import DAY_MS, EPOCH_DAY, MS_PER_S, US_PER_S, day_start_ms, ms_from_datetime
 from measurements.models import Cluster, NodeConfig
 from measurements.selectors.energy import Period, compute_days, total
+from measurements.selectors.frames import frame_of
 
 _COLUMNS = ["node_id", "day", "metered_j", "jobs_j", "unallocated_j", "unplaced_j", "covered_us"]
 
@@ -37,7 +38,7 @@ def closing(clusters: Sequence[Cluster], period: Period, now: datetime) -> Closi
     frames = []
     for cluster in clusters:
         rows = period.days(compute_days(cluster)).order_by("day", "node__name").values_list(*_COLUMNS)
-        frames.append(pd.DataFrame(rows.iterator(chunk_size=20_000), columns=_COLUMNS))
+        frames.append(frame_of(rows, _COLUMNS))
     frame = pd.concat(frames) if frames else pd.DataFrame(columns=_COLUMNS)
     covered_s = int(frame["covered_us"].sum()) / US_PER_S
     wall_s = float(sum(_wall_s(frame, ms_from_datetime(now))))

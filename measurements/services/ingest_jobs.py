@@ -29,6 +29,7 @@ from measurements.models import (
 from measurements.parsers.records import JobChunk, JobRecord, NodeShare, ParseOptions, Refusal
 from measurements.parsers.source import Source
 from measurements.services.batches import IngestReport, QuarantineDraft, earlier_batch, new_batch, refused_lines
+from measurements.services.bulk import insert
 from measurements.services.judge import NodeDirectory
 from measurements.services.marks import mark_jobs, mark_node_days, sealed_days
 from measurements.store import days_between
@@ -441,12 +442,17 @@ class _Writer:
         Run.objects.bulk_create(self.new_runs, 1000)
         Run.objects.bulk_update(self.changed_runs.values(), _RUN_FIELDS, 200)
         Allocation.objects.filter(pk__in=self.dropped).delete()
-        Allocation.objects.bulk_create(self.new_allocations, 1000)
+        insert(Allocation, ("run", "node_name", "node", *_ALLOCATION_FIELDS[1:]), self._new_rows())
         Allocation.objects.bulk_update(self.changed_allocations.values(), _ALLOCATION_FIELDS, 200)
         self._note_longest()
         mark_node_days(self.cluster, self.marks)
         mark_jobs(job.pk for job in jobs)
         self._save_corrections()
+
+    def _new_rows(self) -> Iterator[tuple[Any, ...]]:
+        """The new allocations, of runs that are saved by now."""
+        for row in self.new_allocations:
+            yield row.run.pk, row.node_name, *(getattr(row, name) for name in _ALLOCATION_FIELDS)
 
     def _save_corrections(self) -> None:
         new_sealed = sealed_days(self.cluster, {day for _, day in self.marks})

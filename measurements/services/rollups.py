@@ -22,9 +22,18 @@ from measurements.models import (
     UserDay,
 )
 from measurements.selectors.allocations import allocation_figures
+from measurements.selectors.frames import frame_of
 from measurements.services.marks import claim, free, settle, still_mine
 
 JOBS_AT_ONCE = 2_000
+_DAY_COLUMNS = {name: name for name in BOOKING_FIELDS if name != "day"} | {
+    "node_id": "node_id",
+    "username": "job__username",
+    "account": "job__account",
+    "cpus": "allocation__cpus",
+    "start_ms": "allocation__start_ms",
+    "end_ms": "allocation__end_ms",
+}
 
 
 def rebuild_rollups(
@@ -62,7 +71,7 @@ def job_totals(job_ids: Sequence[int]) -> list[JobEnergy]:
     """Totals of some jobs over all their runs, nodes and days."""
     parts = allocation_figures(Allocation.objects.filter(run__job__in=job_ids))
     rows = AllocationEnergy.objects.filter(job_id__in=job_ids).values_list(*BOOKING_FIELDS)
-    totals = fill(by_allocation(parts, pd.DataFrame(rows, columns=BOOKING_FIELDS)))
+    totals = fill(by_allocation(parts, frame_of(rows, BOOKING_FIELDS)))
     return [JobEnergy(**row) for row in summed_by(totals, ["job_id"]).to_dict("records")]
 
 
@@ -103,34 +112,31 @@ def day_rollups(cluster: Cluster, day: date) -> tuple[list[UserDay], list[Projec
 def _day_frame(cluster: Cluster, day: date) -> pd.DataFrame:
     """A day's ledger rows with whose they are, what kind of node they ran on, and what is filled."""
     types = _types_on(cluster, day)
-    columns = [
-        *BOOKING_FIELDS,
-        "node_id",
-        "job__username",
-        "job__account",
-        "allocation__cpus",
-        "allocation__node_name",
-        "allocation__start_ms",
-        "allocation__end_ms",
-    ]
-    rows = AllocationEnergy.objects.filter(node_id__in=types, day=day).values_list(*columns)
-    frame = pd.DataFrame(rows.iterator(chunk_size=20_000), columns=columns)
-    frame.columns = [c.removeprefix("job__").removeprefix("allocation__") for c in columns]
-    description = [types[n] for n in frame["node_id"]]
-    frame["node_type_id"] = [d[0] for d in description]
-    frame["rated_w"] = np.array([np.nan if d[1] is None else d[1] for d in description], np.float64)
-    frame["node_cpus"] = np.array([d[2] or np.nan for d in description], np.float64)
+    rows = AllocationEnergy.objects.filter(node_id__in=types, day=day).order_by("pk")
+    frame = frame_of(rows.values_list(*_DAY_COLUMNS.values()), list(_DAY_COLUMNS))
+    if frame.empty:
+        return frame
+    node = frame["node_id"].to_numpy(np.int64)
+    table = {key: np.full(int(node.max()) + 1, np.nan) for key in ("node_type_id", "rated_w", "node_cpus", "node_name")}
+    for rank, (node_id, (_, *description)) in enumerate(sorted(types.items(), key=lambda item: item[1][0])):
+        if node_id < len(table["rated_w"]):
+            values = (*description, rank)  # for sorting, the place of its name stands for it
+            for key, value in zip(table, values, strict=True):
+                table[key][node_id] = np.nan if value is None else value
+    for key, values_of_nodes in table.items():
+        frame[key] = values_of_nodes[node]
+    frame["node_type_id"] = frame["node_type_id"].astype(np.int64)
     frame["run_id"], frame["consumed_j"], frame["wall_us"] = 0, np.nan, 0  # a reported figure has no days
     return fill(frame)
 
 
-def _types_on(cluster: Cluster, day: date) -> dict[int, tuple[int, float | None, int | None]]:
-    """Per node its type, rated power and cpus on a UTC day; a node not yet described then has its first one."""
+def _types_on(cluster: Cluster, day: date) -> dict[int, tuple[str, int, float | None, int | None]]:
+    """Per node its name, type, rated power and cpus on a UTC day; a node not yet described then has its first one."""
     rows = NodeConfig.objects.filter(node__cluster=cluster).order_by("valid_from")
-    found: dict[int, tuple[int, float | None, int | None]] = {}
-    for node, since, node_type, rated_w, cpus in rows.values_list(
-        "node_id", "valid_from", "node_type_id", "rated_w", "cpus"
+    found: dict[int, tuple[str, int, float | None, int | None]] = {}
+    for node, since, name, node_type, rated_w, cpus in rows.values_list(
+        "node_id", "valid_from", "node__name", "node_type_id", "rated_w", "cpus"
     ):
         if node not in found or since <= day:
-            found[node] = (node_type, rated_w, cpus)
+            found[node] = (name, node_type, rated_w, cpus)
     return found

@@ -24,7 +24,7 @@ class Scale:
 
 
 FULL = Scale("full", nodes=1_000, large_nodes=10_000, small_nodes=100, row_samples=200_000)
-QUICK = Scale("quick", nodes=100, large_nodes=1_000, small_nodes=100, row_samples=50_000)
+QUICK = Scale("quick", nodes=100, large_nodes=500, small_nodes=50, row_samples=50_000)
 TINY = Scale("tiny", nodes=8, large_nodes=16, small_nodes=8, row_samples=500)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from django.conf import settings
 from measurements.domain.samples import Samples
 from measurements.domain.units import DAY_MS, Kind, day_start_ms
 from measurements.models import Channel, Cluster, Node, Segment
+from measurements.parsers import power_csv
+from measurements.parsers.source import Source
+from measurements.services import ingest_power as ingest
 from measurements.services import upkeep
 from measurements.store import SampleStore, Selection
 
@@ -168,3 +172,21 @@ def test_any_parquet_reader_reads_the_layout_as_it_is(cluster: Cluster) -> None:
     assert set(frame["cluster"]) == {"atlas"}
     assert frame.groupby("channel").size().tolist() == [60] * 6
     assert frame["value"].sum() == 300_000 * 360
+
+
+def test_a_file_of_more_than_one_flush_counts_and_keeps_as_if_it_were_one(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "power.csv"
+    rows = [(s, 300 + s % 7) for s in range(0, 6_000, 10)]
+    again = [(s, 290 + s % 11) for s in range(0, 600, 10)]  # some larger, some smaller
+    lines = [f"2025-03-01T{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}Z,n1,{w}" for s, w in rows + again]
+    log.write_text("timestamp,node,watts\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    monkeypatch.setattr(ingest, "FLUSH_ROWS", 1)
+    what = ingest.PowerInput(partial(power_csv.read, block_bytes=1_000))
+    report = ingest.ingest_power(cluster, Source(log), what, datetime(2025, 3, 2, tzinfo=UTC))
+    assert (report.read, report.stored, report.duplicates) == (660, 600, 60)
+    found = everything(cluster)
+    larger = {s: max(w, dict(again).get(s, 0)) for s, w in rows}
+    assert found.value.tolist() == [w * 1000 for w in larger.values()]
+    assert Segment.objects.count() > 1

@@ -43,15 +43,12 @@ class Bases:
     ingested: Site  # all is in, nothing booked
     booked: Site  # the ledger stands, totals and roll-ups do not
     finished: Site
-    commands: list[tuple[str, Path, *tuple[str, ...]]]  # from described to ingested
+    commands: list[list[str | Path]]  # from described to ingested
     dump: str  # of finished
 
 
-@pytest.fixture(scope="session")
-def bases(any_farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Bases:
-    """The undisturbed history."""
-    folder = tmp_path_factory.mktemp("history")
-    described = any_farm.new()
+def _undisturbed(farm: Farm, folder: Path) -> Bases:
+    described = farm.new()
     for command in write_nodes(folder):
         described.do(*command)
     commands = write_history(folder)
@@ -63,6 +60,25 @@ def bases(any_farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Bases:
     finished = booked.copy()
     finished.do("attribute")
     return Bases(described, ingested, booked, finished, commands, finished.dump())
+
+
+@pytest.fixture(scope="session")
+def sqlite_bases(sqlite_farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Bases:
+    """The undisturbed history on SQLite."""
+    return _undisturbed(sqlite_farm, tmp_path_factory.mktemp("history"))
+
+
+@pytest.fixture(scope="session")
+def postgres_bases(postgres_farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Bases:
+    """The undisturbed history on PostgreSQL."""
+    return _undisturbed(postgres_farm, tmp_path_factory.mktemp("history"))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def bases(request: pytest.FixtureRequest) -> Bases:
+    """The undisturbed history on either."""
+    found: Bases = request.getfixturevalue(f"{request.param}_bases")
+    return found
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -85,7 +86,7 @@ def test_ingest_killed_again_and_again(bases: Bases) -> None:
     executioners = {}
     for command in bases.commands:
         task = ("manage", *map(str, command))
-        executioners[task] = Executioner(command[1].name, lambda task=task: whole.run(*task, watch=True))
+        executioners[task] = Executioner(Path(command[1]).name, lambda task=task: whole.run(*task, watch=True))
     while kills < KILLS:
         site = bases.described.copy()
         for task, executioner in executioners.items():

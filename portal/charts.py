@@ -1,0 +1,193 @@
+"""What charts are drawn from: titles, units, labels and values. How they look is the style sheets' business."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+from measurements.domain.curves import Curve
+from measurements.domain.units import DAY_MS, HOUR_MS, FloatArray, datetime_from_ms, ms_from_datetime
+from measurements.selectors.curve import JobCurve
+from measurements.selectors.history import History
+from portal.quantities import TABLE, Unit, unit_for
+
+TYPES_IN_A_CHART = 6
+MOST_TICKS = 8
+MINUTE_MS = 60_000
+STEPS_MS = [n * MINUTE_MS for n in (1, 2, 5, 10, 15, 30)] + [n * HOUR_MS for n in (1, 2, 3, 6, 12)]
+DIGITS = 6  # significant ones of a value sent to a chart
+Payload = dict[str, Any]
+
+
+# --- Energy by day ------------------------------------------------------------------------------
+
+
+def energy_by_day(history: History, unit: Unit) -> Payload:
+    """Stacked bars of a period: one a day, its parts by node type."""
+    names, columns = _types(history)
+    ran = [d.elapsed_s > 0 for d in history.days]
+    return {
+        "title": _("Energy by day and node type"),
+        "unit": unit.label,
+        "size": unit.size,
+        "quantity": "energy",
+        "table": TABLE,
+        "labels": [date_format(d.day, pgettext("day on an axis", "j M")) for d in history.days],
+        "titles": [date_format(d.day, pgettext("day of a chart", "l, j F Y")) for d in history.days],
+        "series": [
+            {"label": name, "values": [_value(v / unit.size) if r else None for v, r in zip(column, ran, strict=True)]}
+            for name, column in zip(names, columns, strict=True)
+        ],
+        "coverage": [None if d.coverage is None else round(d.coverage, 4) for d in history.days],
+        "words": {"total": _("Total"), "coverage": _("measured")},
+    }
+
+
+def _types(history: History) -> tuple[list[str], list[list[float]]]:
+    """Names and daily joules of the node types with most energy, the others together."""
+    columns = [[d.by_type_j[i] for d in history.days] for i in range(len(history.node_types))]
+    names = list(history.node_types)
+    if len(names) > TYPES_IN_A_CHART:
+        rest = columns[TYPES_IN_A_CHART - 1 :]
+        names = [*names[: TYPES_IN_A_CHART - 1], _("other types")]
+        columns = [*columns[: TYPES_IN_A_CHART - 1], [sum(day) for day in zip(*rest, strict=True)]]
+    return names, columns
+
+
+def _value(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
+# --- Power curve --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CurveRow:
+    """A bucket of the sum as the table below the chart shows it."""
+
+    at: datetime
+    mean_w: float | None
+    min_w: float | None
+    max_w: float | None
+    coverage: float | None
+
+
+def power_curve(curve: JobCurve, zone: ZoneInfo, assumed_w: float | None) -> tuple[Payload, Unit]:
+    """Lines of a job's power: the sum, each node if they are few, and what a runtime-only estimate assumes."""
+    unit = unit_for(float(np.nanmax(np.append(curve.total.max_w, 0.0))), "power")
+    edges = curve.total.edges_ms
+    several = curve.drawn_nodes > 1
+    lines = [_line(_("all nodes") if several else curve.nodes[0].node, curve.total, unit)]
+    if several:
+        lines += [_line(node.node, node.curve, unit) for node in curve.nodes]
+    payload = {
+        "title": _("Power of the job's nodes"),
+        "unit": unit.label,
+        "size": unit.size,
+        "quantity": "power",
+        "table": TABLE,
+        "start": int(edges[0]),
+        "end": int(edges[-1]),
+        "ticks": time_ticks(int(edges[0]), int(edges[-1]), zone),
+        "t": ((edges[:-1] + edges[1:]) // 2).tolist(),
+        "titles": [_instant(ms) for ms in ((edges[:-1] + edges[1:]) // 2).tolist()],
+        "edges": edges.tolist(),
+        "series": lines,
+        "coverage": _coverage(curve.total),
+        "assumed": _value(assumed_w / unit.size) if assumed_w else None,
+        "words": {
+            "range": _("lowest to highest"),
+            "coverage": _("measured"),
+            "gap": _("gap: not measured"),
+            "assumed": _("assumed by the estimate"),
+        },
+    }
+    return payload, unit
+
+
+def _line(label: str, curve: Curve, unit: Unit) -> Payload:
+    return {
+        "label": label,
+        "mean": _values(curve.mean_w, unit),
+        "min": _values(curve.min_w, unit),
+        "max": _values(curve.max_w, unit),
+    }
+
+
+def _values(watts: FloatArray, unit: Unit) -> list[float | None]:
+    return [None if np.isnan(w) else _value(w / unit.size) for w in watts.tolist()]
+
+
+def _coverage(curve: Curve) -> list[float | None]:
+    """Covered ÷ held by bucket; None where the job held nothing."""
+    pairs = zip(curve.covered_ms.tolist(), curve.held_ms.tolist(), strict=True)
+    return [round(covered / held, 4) if held else None for covered, held in pairs]
+
+
+def _instant(ms: int) -> str:
+    return date_format(localtime(datetime_from_ms(ms)), pgettext("instant of a chart", "j M Y, H:i:s"))
+
+
+def curve_rows(curve: Curve) -> list[CurveRow]:
+    """The sum's buckets, for the table."""
+    columns = [_optional(values) for values in (curve.mean_w, curve.min_w, curve.max_w)]
+    starts = [datetime_from_ms(ms) for ms in curve.edges_ms[:-1].tolist()]
+    return [CurveRow(*row) for row in zip(starts, *columns, _coverage(curve), strict=True)]
+
+
+def _optional(values: FloatArray) -> list[float | None]:
+    return [None if np.isnan(v) else v for v in values.tolist()]
+
+
+def time_ticks(start_ms: int, end_ms: int, zone: ZoneInfo) -> list[Payload]:
+    """A few round instants of the zone in [start, end], labelled; a midnight carries its date."""
+    span = end_ms - start_ms
+    step = next((s for s in STEPS_MS if span / s <= MOST_TICKS), None)
+    instants = _midnights(start_ms, end_ms, zone) if step is None else _of_day(start_ms, end_ms, zone, step)
+    return [{"value": ms_from_datetime(at), "label": _tick_label(at)} for at in instants]
+
+
+def _tick_label(at: datetime) -> str:
+    if at.time() == time(0):
+        return date_format(at, pgettext("day on an axis", "j M"))
+    return date_format(at, pgettext("time on an axis", "H:i"))
+
+
+def _midnights(start_ms: int, end_ms: int, zone: ZoneInfo) -> list[datetime]:
+    every = max(1, -(-(end_ms - start_ms) // (MOST_TICKS * DAY_MS)))
+    return list(_inside(_days(start_ms, end_ms, zone)[::every], start_ms, end_ms))
+
+
+def _of_day(start_ms: int, end_ms: int, zone: ZoneInfo, step_ms: int) -> list[datetime]:
+    """Multiples of the step on the zone's clock; a clock time that is skipped or comes twice counts once."""
+    steps = range(0, DAY_MS, step_ms)
+    clock = [
+        datetime.combine(day, time.min) + timedelta(milliseconds=s)
+        for day in _local_days(start_ms, end_ms, zone)
+        for s in steps
+    ]
+    found = {ms_from_datetime(at.replace(tzinfo=zone)): at.replace(tzinfo=zone) for at in clock}
+    real = (datetime_from_ms(ms).astimezone(zone) for ms in sorted(found))
+    return list(_inside(list(real), start_ms, end_ms))
+
+
+def _local_days(start_ms: int, end_ms: int, zone: ZoneInfo) -> list[date]:
+    first, last = (datetime_from_ms(ms).astimezone(zone).date() for ms in (start_ms, end_ms))
+    return [first + timedelta(days=i) for i in range((last - first).days + 1)]
+
+
+def _days(start_ms: int, end_ms: int, zone: ZoneInfo) -> list[datetime]:
+    return [datetime.combine(day, time.min, zone) for day in _local_days(start_ms, end_ms, zone)]
+
+
+def _inside(instants: Sequence[datetime], start_ms: int, end_ms: int) -> Iterable[datetime]:
+    return (at for at in instants if start_ms <= ms_from_datetime(at) <= end_ms)

@@ -1,0 +1,74 @@
+"""Quantities, times and figures in templates."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from django import template
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+from django.utils.translation import pgettext
+
+from portal import quantities
+
+register = template.Library()
+register.filter("percent", quantities.percent)
+register.filter("duration", quantities.duration)
+
+
+@register.filter
+def energy(joules: float | None) -> str:
+    """12.3 kWh; a dash where there is none."""
+    return "–" if joules is None else quantities.format_quantity(joules, "energy")
+
+
+@register.filter
+def power(watts: float | None) -> str:
+    """1.23 kW; a dash where there is none."""
+    return "–" if watts is None else quantities.format_quantity(watts, "power")
+
+
+@register.filter
+def big(shown: str) -> SafeString:
+    """A quantity as the large figure of a page, its unit set smaller."""
+    value, _, unit = shown.rpartition(quantities.NBSP)
+    return format_html('<span class="value">{}</span>&nbsp;<span class="unit">{}</span>', value, unit)
+
+
+@register.filter
+def of_unit(value: float | None, unit: quantities.Unit) -> str:
+    """A bare number for a column whose heading has the unit."""
+    return "–" if value is None else quantities.in_unit(value, unit)
+
+
+@register.filter
+def plain_number(value: float | None) -> str:
+    """Three significant digits."""
+    return "–" if value is None else quantities.number(value)
+
+
+@register.filter
+def moment(instant: datetime | None) -> str:
+    """Date and time to the second, in the site's zone."""
+    return date_format(localtime(instant), pgettext("moment", "j M Y, H:i:s")) if instant else "–"
+
+
+@register.filter
+def minute(instant: datetime | None) -> str:
+    """Date and time to the minute, in the site's zone."""
+    return date_format(localtime(instant), pgettext("minute", "j M Y, H:i")) if instant else "–"
+
+
+@register.filter
+def day(value: date) -> str:
+    """A day with its weekday."""
+    return date_format(value, pgettext("day", "D j M Y"))
+
+
+@register.simple_tag
+def bar_width(share: float | None) -> Any:
+    """How much of a bar of width 100 is filled."""
+    return round(100 * min(max(share or 0.0, 0.0), 1.0), 2)
