@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from measurements.domain.curves import Curve
-from measurements.domain.units import DAY_MS, HOUR_MS, FloatArray, datetime_from_ms, ms_from_datetime
+from measurements.domain.units import DAY_MS, HOUR_MS, MS_PER_S, FloatArray, datetime_from_ms, ms_from_datetime
 from measurements.selectors.curve import JobCurve
 from measurements.selectors.history import History
 from portal.quantities import TABLE, Unit, unit_for
@@ -23,7 +22,12 @@ from portal.quantities import TABLE, Unit, unit_for
 TYPES_IN_A_CHART = 6
 MOST_TICKS = 8
 MINUTE_MS = 60_000
-STEPS_MS = [n * MINUTE_MS for n in (1, 2, 5, 10, 15, 30)] + [n * HOUR_MS for n in (1, 2, 3, 6, 12)]
+STEPS_MS = [
+    *(n * MS_PER_S for n in (1, 2, 5, 10, 15, 30)),
+    *(n * MINUTE_MS for n in (1, 2, 5, 10, 15, 30)),
+    *(n * HOUR_MS for n in (1, 2, 3, 6, 12)),
+]
+SAME_IN_ALL_ZONES_MS = 15 * MINUTE_MS  # offsets from UTC are multiples of it
 DIGITS = 6  # significant ones of a value sent to a chart
 Payload = dict[str, Any]
 
@@ -152,42 +156,29 @@ def time_ticks(start_ms: int, end_ms: int, zone: ZoneInfo) -> list[Payload]:
     """A few round instants of the zone in [start, end], labelled; a midnight carries its date."""
     span = end_ms - start_ms
     step = next((s for s in STEPS_MS if span / s <= MOST_TICKS), None)
-    instants = _midnights(start_ms, end_ms, zone) if step is None else _of_day(start_ms, end_ms, zone, step)
-    return [{"value": ms_from_datetime(at), "label": _tick_label(at)} for at in instants]
+    if step is not None and step <= SAME_IN_ALL_ZONES_MS:
+        instants = [
+            datetime_from_ms(ms).astimezone(zone) for ms in range(-(-start_ms // step) * step, end_ms + 1, step)
+        ]
+    else:
+        instants = _on_the_clock(start_ms, end_ms, zone, step)
+    return [{"value": ms_from_datetime(at), "label": _tick_label(at, step or DAY_MS)} for at in instants]
 
 
-def _tick_label(at: datetime) -> str:
+def _tick_label(at: datetime, step_ms: int) -> str:
     if at.time() == time(0):
         return date_format(at, pgettext("day on an axis", "j M"))
+    if step_ms < MINUTE_MS:
+        return date_format(at, pgettext("second on an axis", "H:i:s"))
     return date_format(at, pgettext("time on an axis", "H:i"))
 
 
-def _midnights(start_ms: int, end_ms: int, zone: ZoneInfo) -> list[datetime]:
-    every = max(1, -(-(end_ms - start_ms) // (MOST_TICKS * DAY_MS)))
-    return list(_inside(_days(start_ms, end_ms, zone)[::every], start_ms, end_ms))
-
-
-def _of_day(start_ms: int, end_ms: int, zone: ZoneInfo, step_ms: int) -> list[datetime]:
-    """Multiples of the step on the zone's clock; a clock time that is skipped or comes twice counts once."""
-    steps = range(0, DAY_MS, step_ms)
-    clock = [
-        datetime.combine(day, time.min) + timedelta(milliseconds=s)
-        for day in _local_days(start_ms, end_ms, zone)
-        for s in steps
-    ]
-    found = {ms_from_datetime(at.replace(tzinfo=zone)): at.replace(tzinfo=zone) for at in clock}
-    real = (datetime_from_ms(ms).astimezone(zone) for ms in sorted(found))
-    return list(_inside(list(real), start_ms, end_ms))
-
-
-def _local_days(start_ms: int, end_ms: int, zone: ZoneInfo) -> list[date]:
+def _on_the_clock(start_ms: int, end_ms: int, zone: ZoneInfo, step_ms: int | None) -> list[datetime]:
+    """Multiples of the step on the zone's clock, or midnights; a time that is skipped or comes twice counts once."""
     first, last = (datetime_from_ms(ms).astimezone(zone).date() for ms in (start_ms, end_ms))
-    return [first + timedelta(days=i) for i in range((last - first).days + 1)]
-
-
-def _days(start_ms: int, end_ms: int, zone: ZoneInfo) -> list[datetime]:
-    return [datetime.combine(day, time.min, zone) for day in _local_days(start_ms, end_ms, zone)]
-
-
-def _inside(instants: Sequence[datetime], start_ms: int, end_ms: int) -> Iterable[datetime]:
-    return (at for at in instants if start_ms <= ms_from_datetime(at) <= end_ms)
+    every = max(1, -(-(last - first).days // MOST_TICKS)) if step_ms is None else 1
+    days = [first + timedelta(days=i) for i in range(0, (last - first).days + 1, every)]
+    steps = [timedelta(milliseconds=ms) for ms in range(0, DAY_MS, step_ms or DAY_MS)]
+    clock = [datetime.combine(day, time.min, zone) + step for day in days for step in steps]
+    inside = sorted({ms for ms in map(ms_from_datetime, clock) if start_ms <= ms <= end_ms})
+    return [datetime_from_ms(ms).astimezone(zone) for ms in inside]

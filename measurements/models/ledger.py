@@ -34,7 +34,7 @@ class DirtyMark(models.Model):
     """
 
     version = models.BigIntegerField()
-    claimed_by = models.CharField(max_length=128, blank=True, default="")
+    claimed_by = models.CharField(max_length=128, blank=True, default="", db_index=True)
     claimed_until = models.DateTimeField(null=True)
 
     class Meta:
@@ -58,7 +58,7 @@ class DirtyNodeDay(DirtyMark):
 class DirtyJob(DirtyMark):
     """A job whose total is out of date."""
 
-    job = models.OneToOneField(Job, models.CASCADE, primary_key=True)
+    job = models.OneToOneField(Job, models.CASCADE, related_name="dirty")
 
     def __str__(self) -> str:
         return f"{self.job}"

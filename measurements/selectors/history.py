@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, AnonymousUser
 
 from measurements.domain.figures import fill
 from measurements.domain.quality import ratio
@@ -99,7 +99,7 @@ class History:
         return ratio(sum(d.covered_s for d in self.days), self.elapsed_s)
 
 
-def energy_history(viewer: AbstractUser, first: date, last: date, zone: ZoneInfo) -> History:
+def energy_history(viewer: AbstractUser | AnonymousUser, first: date, last: date, zone: ZoneInfo) -> History:
     """The viewer's own energy on the days [first, last] of ``zone``; the roll-up serves where they are UTC days."""
     length = (last - first).days + 1
     bounds = day_bounds_ms(first - timedelta(days=length), last, zone)
@@ -125,11 +125,13 @@ def day_bounds_ms(first: date, last: date, zone: ZoneInfo) -> IntArray:
     return np.array([ms_from_datetime(datetime.combine(day, time.min, zone)) for day in days], np.int64)
 
 
-def _from_roll_up(viewer: AbstractUser, bounds: IntArray) -> pd.DataFrame:
+def _from_roll_up(viewer: AbstractUser | AnonymousUser, bounds: IntArray) -> pd.DataFrame:
     """Place of the day, node type id and the sums, from the rows of user × UTC day × node type."""
     columns = ["day", "node_type_id", "energy_j", "filled_j", "covered_us", "elapsed_us"]
     first, after = day_from_ms(bounds[0]), day_from_ms(bounds[-1])
-    rows = UserDay.objects.filter(username=viewer.get_username(), day__gte=first, day__lt=after)
+    known = viewer.is_authenticated and viewer.is_active
+    mine = UserDay.objects.filter(username=viewer.get_username()) if known else UserDay.objects.none()
+    rows = mine.filter(day__gte=first, day__lt=after)
     values = rows.order_by("day", "cluster_id", "node_type_id").values_list(*columns)
     frame = pd.DataFrame(values, columns=columns)
     frame["place"] = np.array([(day - first).days for day in frame["day"]], np.int64)
@@ -138,7 +140,7 @@ def _from_roll_up(viewer: AbstractUser, bounds: IntArray) -> pd.DataFrame:
     return frame[["place", "node_type_id", *_BY_DAY]].astype(dict.fromkeys(_BY_DAY, np.float64))
 
 
-def _from_ledger(viewer: AbstractUser, bounds: IntArray) -> pd.DataFrame:
+def _from_ledger(viewer: AbstractUser | AnonymousUser, bounds: IntArray) -> pd.DataFrame:
     """The same from quarter-hour joules of ledger rows, for days that begin when no UTC day does.
 
     Covered time is known by UTC day: it is spread over the row's time evenly, as what was estimated is.
@@ -163,7 +165,7 @@ def _from_ledger(viewer: AbstractUser, bounds: IntArray) -> pd.DataFrame:
     return frame[frame["elapsed_s"] > 0]
 
 
-def _ledger_rows(viewer: AbstractUser, first: date, last: date) -> pd.DataFrame:
+def _ledger_rows(viewer: AbstractUser | AnonymousUser, first: date, last: date) -> pd.DataFrame:
     """The viewer's ledger rows of UTC days, each with its node's type and what is estimated for it."""
     mine = Job.objects.visible_to(viewer).filter(username=viewer.get_username())
     rows = AllocationEnergy.objects.filter(job__in=mine, day__gte=first, day__lte=last).order_by("pk")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db.models import Count, Max, Q
 
 from measurements.domain.quality import ratio
@@ -54,7 +54,9 @@ class Freshness:
     jobs_being_booked: int
 
 
-def jobs_of_period(viewer: AbstractUser, start_ms: int, end_ms: int, after: tuple[int, int] | None = None) -> JobsPage:
+def jobs_of_period(
+    viewer: AbstractUser | AnonymousUser, start_ms: int, end_ms: int, after: tuple[int, int] | None = None
+) -> JobsPage:
     """The viewer's own jobs that ran in [start, end), newest first, from the place ``after`` on."""
     longest = Cluster.objects.aggregate(longest=Max("longest_run_ms"))["longest"] or 0
     earliest = start_ms - longest - REQUEUED_WITHIN_MS
@@ -100,7 +102,7 @@ def _job_row(job: Job, *, id_used_again: bool) -> JobRow:
     )
 
 
-def freshness(viewer: AbstractUser) -> Freshness:
+def freshness(viewer: AbstractUser | AnonymousUser) -> Freshness:
     """Up to when the machine was measured, and how many of the viewer's jobs wait to be booked."""
     username = viewer.get_username()
     newest = Node.objects.aggregate(newest=Max("last_sample_ms"))["newest"]

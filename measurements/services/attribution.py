@@ -266,7 +266,7 @@ def _allocations(cluster: Cluster, day: date, nodes: Sequence[int]) -> dict[int,
     rows = (
         Allocation.objects.filter(node__in=nodes, start_ms__lt=start + DAY_MS)
         .filter(ended | Q(end_ms__isnull=True))
-        .order_by("start_ms", "end_ms", "pk")
+        .order_by("start_ms", "pk")
         .values_list(
             "node_id", "pk", "run__job_id", "start_ms", "end_ms", "cpus", "gpus", "gpu_mask", "exclusive", "cpu_rate"
         )
@@ -283,17 +283,25 @@ def _holdings(
     """As columns; a running allocation ends with its node's last sample and half an interval."""
     half = max((s.nominal_ms // 2 for s in series), default=0)
     open_end = last_sample_ms + half if last_sample_ms is not None else 0
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 9
-    ids, jobs, start, end, cpus, gpus, mask, exclusive, rate = columns
+    ids, jobs, start, end, cpus, gpus, mask, exclusive, rate = zip(*rows, strict=True) if rows else [()] * 9
     begin = np.array(start, np.int64)
     finish = np.array([open_end if e is None else e for e in end], np.int64)
+    last = np.maximum(finish, begin)
+    cores = np.array([-1 if c is None else c for c in cpus], np.int64)
+    count = np.array([g or 0 for g in gpus], np.int64)
+    indices = np.array(mask, np.uint64)
+    whole = np.array([-1 if e is None else int(e) for e in exclusive], np.int8)
+    rates = np.array([np.nan if r is None else r for r in rate], np.float64)
+    # Sums of floats depend on the order: one that ids have no part in gives the same bits in any history.
+    order = np.lexsort((rates, whole, indices, count, cores, last, begin))
+    keys = list(zip(ids, jobs, strict=True))
     holdings = Holdings(
-        start_ms=begin,
-        end_ms=np.maximum(finish, begin),
-        cpus=np.array([-1 if c is None else c for c in cpus], np.int64),
-        gpus=np.array([g or 0 for g in gpus], np.int64),
-        gpu_mask=np.array(mask, np.uint64),
-        exclusive=np.array([-1 if e is None else int(e) for e in exclusive], np.int8),
-        cpu_rate=np.array([np.nan if r is None else r for r in rate], np.float64),
+        start_ms=begin[order],
+        end_ms=last[order],
+        cpus=cores[order],
+        gpus=count[order],
+        gpu_mask=indices[order],
+        exclusive=whole[order],
+        cpu_rate=rates[order],
     )
-    return holdings, list(zip(ids, jobs, strict=True))
+    return holdings, [keys[i] for i in order.tolist()]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
-from django.db import connection, models
+from django.db import connection, models, transaction
 
 
 def insert(
@@ -34,7 +34,7 @@ def insert(
     if unique:
         settings = [f"{columns[name]} = EXCLUDED.{columns[name]}" for name in names if name not in {*unique, *keep}]
         sql += f" ON CONFLICT ({', '.join(columns[name] for name in unique)}) DO UPDATE SET {', '.join(settings)}"
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.executemany(sql, ready)
 
 
@@ -46,7 +46,7 @@ def assign(model: type[models.Model], name: str, values: Iterable[tuple[Any, int
     quote = connection.ops.quote_name
     column, key = (quote(_column(model, field)) for field in (name, model._meta.pk.name))
     sql = f"UPDATE {quote(model._meta.db_table)} SET {column} = %s WHERE {key} = %s"  # noqa: S608 - names of our own
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.executemany(sql, ready)
 
 

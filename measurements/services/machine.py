@@ -27,7 +27,7 @@ from measurements.models import (
 )
 from measurements.parsers.records import NodeRecord
 from measurements.services.marks import mark_jobs, mark_node_days
-from measurements.services.periods import held_node_days
+from measurements.services.periods import begun_jobs, held_node_days
 from measurements.store import days_between
 
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -318,6 +318,7 @@ def set_policy(cluster: Cluster, policy: Policy, since: date | None, until: date
 def mark_period(cluster: Cluster, since: date | None, until: date | None) -> None:
     """Mark all node-days of [since, until) dirty that the ledger has booked or that there is input for."""
     mark_node_days(cluster, held_node_days(cluster, since, until))
+    mark_jobs(begun_jobs(cluster, since, until))  # those without a node-day as well
     for model in (NodeDay, DirtyNodeDay):
         rows = model.objects.filter(cluster=cluster)
         if since:

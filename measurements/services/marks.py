@@ -93,10 +93,9 @@ def still_mine(marks: list[Mark]) -> list[Mark]:
     if not marks:
         return []
     model = type(marks[0])
-    rows = model._default_manager.select_for_update().filter(
-        pk__in=[mark.pk for mark in marks], claimed_by=marks[0].claimed_by
-    )
-    return list(rows)
+    wanted = {mark.pk for mark in marks}
+    rows = model._default_manager.select_for_update().filter(claimed_by=marks[0].claimed_by)
+    return [row for row in rows if row.pk in wanted]
 
 
 def settle(marks: list[Mark], current: list[Mark]) -> None:

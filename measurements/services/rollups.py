@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
 from django.db import transaction
+from django.db.models import QuerySet
 
 from measurements.domain.figures import BOOKING_FIELDS, by_allocation, fill, summed_by
 from measurements.models import (
@@ -16,6 +17,7 @@ from measurements.models import (
     Cluster,
     DirtyDay,
     DirtyJob,
+    Job,
     JobEnergy,
     NodeConfig,
     ProjectDay,
@@ -23,9 +25,22 @@ from measurements.models import (
 )
 from measurements.selectors.allocations import allocation_figures
 from measurements.selectors.frames import frame_of
+from measurements.services.bulk import insert
 from measurements.services.marks import claim, free, settle, still_mine
 
-JOBS_AT_ONCE = 2_000
+JOBS_AT_ONCE = 5_000
+_TOTAL_FIELDS = (
+    "job_id",
+    "energy_j",
+    "gpu_energy_j",
+    "filled_j",
+    "covered_us",
+    "elapsed_us",
+    "samples",
+    "expected_samples",
+    "quality",
+    "flags",
+)
 _DAY_COLUMNS = {name: name for name in BOOKING_FIELDS if name != "day"} | {
     "node_id": "node_id",
     "username": "job__username",
@@ -56,23 +71,24 @@ def _next_jobs(now: datetime, cluster: Cluster | None) -> int | None:
     if not waiting.exists():
         return None
     marks = claim(waiting.order_by("pk")[:JOBS_AT_ONCE], now)
-    rows = job_totals([mark.pk for mark in marks])
+    if not marks:
+        return 0
+    totals = job_totals(Job.objects.filter(dirty__claimed_by=marks[0].claimed_by))
     with transaction.atomic():
         current = still_mine(marks)
-        kept = {mark.pk for mark in current}
-        JobEnergy.objects.filter(pk__in=kept).delete()
-        JobEnergy.objects.bulk_create([row for row in rows if row.job_id in kept], 2_000)
-        if marks:
-            settle(marks, current)
+        kept = {mark.job_id for mark in current}
+        rows = [row for row in totals[list(_TOTAL_FIELDS)].itertuples(index=False, name=None) if row[0] in kept]
+        JobEnergy.objects.filter(job__dirty__claimed_by=marks[0].claimed_by).delete()
+        insert(JobEnergy, ["job", *_TOTAL_FIELDS[1:]], rows)
+        settle(marks, current)
     return len(marks)
 
 
-def job_totals(job_ids: Sequence[int]) -> list[JobEnergy]:
-    """Totals of some jobs over all their runs, nodes and days."""
-    parts = allocation_figures(Allocation.objects.filter(run__job__in=job_ids))
-    rows = AllocationEnergy.objects.filter(job_id__in=job_ids).values_list(*BOOKING_FIELDS)
-    totals = fill(by_allocation(parts, frame_of(rows, BOOKING_FIELDS)))
-    return [JobEnergy(**row) for row in summed_by(totals, ["job_id"]).to_dict("records")]
+def job_totals(jobs: QuerySet[Job]) -> pd.DataFrame:
+    """Totals of some jobs over all their runs, nodes and days, one row a job that holds nodes."""
+    parts = allocation_figures(Allocation.objects.filter(run__job__in=jobs))
+    rows = AllocationEnergy.objects.filter(job__in=jobs).order_by("pk").values_list(*BOOKING_FIELDS)
+    return summed_by(fill(by_allocation(parts, frame_of(rows, BOOKING_FIELDS))), ["job_id"])
 
 
 def _next_day(now: datetime, cluster: Cluster | None) -> int | None:

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import pgettext
 
+from measurements.models import Quality
 from portal import quantities
 
 register = template.Library()
@@ -72,3 +73,9 @@ def day(value: date) -> str:
 def bar_width(share: float | None) -> Any:
     """How much of a bar of width 100 is filled."""
     return round(100 * min(max(share or 0.0, 0.0), 1.0), 2)
+
+
+@register.filter
+def quality_word(quality: str) -> str:
+    """The one word, in the reader's language."""
+    return str(Quality(quality).label)

@@ -105,9 +105,7 @@ def ledger() -> dict[str, Rows]:
     """What is derived."""
     run_key = [f"allocation__run__job__{name}" for name in _KEY] + ["allocation__run__submit_ms"]
     return {
-        "allocation_energy": _rows(
-            AllocationEnergy, *run_key, "allocation__node_name", "node__name", "day", *_BOOKED
-        ),
+        "allocation_energy": _rows(AllocationEnergy, *run_key, "allocation__node_name", "node__name", "day", *_BOOKED),
         "node_day": _rows(NodeDay, "cluster__name", "node__name", "day", *_NODE_DAY),
         "node_hour": _rows(NodeHour, "node__cluster__name", "node__name", "day", "hour", *_NODE_HOUR),
         "job_energy": _rows(JobEnergy, *(f"job__{name}" for name in _KEY), *_FIGURES, "flags"),
@@ -123,7 +121,12 @@ def inputs() -> dict[str, Rows]:
     """What the ledger is derived from."""
     key = [f"job__{name}" for name in _KEY]
     meters = [
-        [str(row.node.cluster), str(row.node), row.valid_from_ms, sorted(f"{c.name} {c.kind}" for c in row.channels.all())]
+        [
+            str(row.node.cluster),
+            str(row.node),
+            row.valid_from_ms,
+            sorted(f"{c.name} {c.kind}" for c in row.channels.all()),
+        ]
         for row in MeterPeriod.objects.select_related("node__cluster")
     ]
     return {

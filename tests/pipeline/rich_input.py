@@ -171,7 +171,12 @@ def write_history(folder: Path) -> list[list[str | Path]]:
         write(folder / "j1.csv", JOBS_HEADER, [*old_jobs, moved, *whole.jobs[3:30]]),
         write(folder / "j2.csv", JOBS_HEADER, [*whole.jobs[:2], moved_again, *whole.jobs[25:]]),
     ]
-    return [*commands[:4], ["ingest_jobs", jobs[0], "--cluster", "c"], *commands[4:], ["ingest_jobs", jobs[1], "--cluster", "c"]]
+    return [
+        *commands[:4],
+        ["ingest_jobs", jobs[0], "--cluster", "c"],
+        *commands[4:],
+        ["ingest_jobs", jobs[1], "--cluster", "c"],
+    ]
 
 
 def write_nodes(folder: Path) -> list[list[str | Path]]:
