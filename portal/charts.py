@@ -38,7 +38,7 @@ Payload = dict[str, Any]
 def energy_by_day(history: History, unit: Unit) -> Payload:
     """Stacked bars of a period: one a day, its parts by node type."""
     names, columns = _types(history)
-    ran = [d.elapsed_s > 0 for d in history.days]
+    measured = [d.covered_s > 0 for d in history.days]
     return {
         "title": _("Energy by day and node type"),
         "unit": unit.label,
@@ -48,7 +48,10 @@ def energy_by_day(history: History, unit: Unit) -> Payload:
         "labels": [date_format(d.day, pgettext("day on an axis", "j M")) for d in history.days],
         "titles": [date_format(d.day, pgettext("day of a chart", "l, j F Y")) for d in history.days],
         "series": [
-            {"label": name, "values": [_value(v / unit.size) if r else None for v, r in zip(column, ran, strict=True)]}
+            {
+                "label": name,
+                "values": [_value(v / unit.size) if m else None for v, m in zip(column, measured, strict=True)],
+            }
             for name, column in zip(names, columns, strict=True)
         ],
         "coverage": [None if d.coverage is None else round(d.coverage, 4) for d in history.days],

@@ -35,7 +35,7 @@ def quality_sentence(quality: str) -> str:
         Quality.METERED: _("Measured throughout, on nodes it had to itself, with enough samples."),
         Quality.COARSE: _("Measured, but with fewer than ten samples on a node: short jobs are known roughly."),
         Quality.APPORTIONED: _("Measured on a node that other jobs used too; this job has its share."),
-        Quality.PARTIAL: _("Measured with gaps: under 95 % of the time, or under half of the samples expected."),
+        Quality.PARTIAL: _("Measured with gaps: under 95 % of the time, or under half of the samples expected."),
         Quality.REPORTED: _("Not measured here: the figure is the batch system's own."),
         Quality.ESTIMATED: _("Not measured: the figure is rated power × time."),
         Quality.NONE: _("Nothing was measured, and nothing is known from which to estimate."),
@@ -151,15 +151,6 @@ def ratio_sentence(report: JobReport) -> str:
     return words
 
 
-def gpu_sentence(report: JobReport) -> str:
-    """That GPUs are in the metered figure, but not in the estimate."""
-    if report.figures.gpu_energy_j <= 0:
-        return ""
-    return _("Of the metered energy %(energy)s are the GPUs'; the rated power is the node's without them.") % {
-        "energy": format_quantity(report.figures.gpu_energy_j, "energy")
-    }
-
-
 def no_estimate_sentence(report: JobReport) -> str:
     """Why there is no estimate, and how to get one."""
     nodes = report.estimate.nodes_without_rating
@@ -177,6 +168,8 @@ def no_estimate_sentence(report: JobReport) -> str:
 
 def history_sentences(history: History) -> list[str]:
     """The period in words: how much, most when, on what, against the time before, how well measured."""
+    if not history.coverage:
+        return [_("Your jobs ran, but nothing of it was measured.")]
     days = len(history.days)
     total = format_quantity(history.energy_j, "energy")
     peak = max(history.days, key=lambda d: d.energy_j)
@@ -186,7 +179,7 @@ def history_sentences(history: History) -> list[str]:
     ]
     if days > 1 and peak.energy_j > 0:
         said.append(
-            _("Most of it in one day was %(energy)s, on %(day)s.")
+            _("The most in one day was %(energy)s, on %(day)s.")
             % {"energy": format_quantity(peak.energy_j, "energy"), "day": _long_day(peak)}
         )
     said += [sentence for sentence in (_on_what(history), _against_before(history)) if sentence]

@@ -89,10 +89,9 @@ def share_out(node: NodeDay, spans: Spans, power: SpanPower) -> SpanShares:
 
 
 def _exclusive(node: NodeDay) -> BoolArray:
-    """Says so; or says nothing, and its cpus are missing or all that the node has."""
+    """Says so, or its cpus are missing or all that the node has: whoever holds every core holds the node."""
     cpus = node.holdings.cpus
-    whole = (cpus < 0) | ((node.cpus > 0) & (cpus == node.cpus))
-    return (node.holdings.exclusive == 1) | ((node.holdings.exclusive == -1) & whole)
+    return (node.holdings.exclusive == 1) | (cpus < 0) | ((node.cpus > 0) & (cpus == node.cpus))
 
 
 def _cores(node: NodeDay, exclusive: BoolArray) -> IntArray:

@@ -196,7 +196,7 @@ def _start_and_end(
         return _only(starts), _only(ends)
     pairs = [(start, end) for start, end in product(starts, ends) if start <= end]
     if not pairs:
-        raise RowRefused("end before start", f"{(starts[0] - ends[-1]) / MS_PER_S:.0f} s")
+        raise RowRefused("end before start", f"by {(starts[0] - ends[-1]) / MS_PER_S:.0f} s: correct its times")
     if len(pairs) == 1:
         return pairs[0]
     try:
@@ -220,9 +220,9 @@ def is_no_run(job: JobId, times: RunTimes, *, ended: bool) -> bool:
 def require_bookable(times: RunTimes, *, ended: bool, has_nodes: bool) -> None:
     """An ended run with nodes needs a start and an end, or it would be booked for ever."""
     if ended and has_nodes and times.start_ms is None:
-        raise RowRefused("no start time", "an ended job with nodes")
+        raise RowRefused("no start time", "an ended job with nodes: give its start")
     if ended and times.start_ms is not None and times.end_ms is None:
-        raise RowRefused("ended without end", "an ended job without end or elapsed time")
+        raise RowRefused("ended without end", "an ended job without end or elapsed time: give one")
 
 
 # --- shares -----------------------------------------------------------------------------------------------------------

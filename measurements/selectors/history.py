@@ -223,8 +223,8 @@ def _overlaps(ledger: pd.DataFrame, bounds: IntArray) -> Iterable[tuple[IntArray
 
 
 def _labels(rows: pd.DataFrame) -> dict[int, str]:
-    """Node types by id, most energy first; with the cluster's name where types of several clusters are meant."""
-    weight = rows.groupby("node_type_id")["energy_j"].sum()
+    """Measured node types by id, most energy first; with the cluster's name where there are several clusters."""
+    weight = rows[rows["covered_s"] > 0].groupby("node_type_id")["energy_j"].sum()
     found = list(NodeType.objects.filter(pk__in=weight.index.tolist()).select_related("cluster"))
     several = len({row.cluster_id for row in found}) > 1
     found.sort(key=lambda row: (-weight[row.pk], row.name))
@@ -236,8 +236,9 @@ def _days(rows: pd.DataFrame, first: date, count: int, types: dict[int, str]) ->
     sums = np.stack([np.bincount(place, rows[name].to_numpy(np.float64), count) for name in _BY_DAY], axis=1)
     by_type = np.zeros((count, len(types)))
     column = {pk: i for i, pk in enumerate(types)}
-    kinds = np.array([column[pk] for pk in rows["node_type_id"]], np.int64)
-    np.add.at(by_type, (place, kinds), rows["energy_j"].to_numpy(np.float64))
+    measured = rows[rows["node_type_id"].isin(column)]
+    kinds = np.array([column[pk] for pk in measured["node_type_id"]], np.int64)
+    np.add.at(by_type, (measured["place"].to_numpy(np.int64), kinds), measured["energy_j"].to_numpy(np.float64))
     days = enumerate(zip(sums.tolist(), by_type.tolist(), strict=True))
     return tuple(
         DayEnergy(first + timedelta(days=i), energy_j, filled_j, covered_s, elapsed_s, tuple(parts))

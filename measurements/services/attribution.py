@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from measurements.domain.attribution import (
@@ -40,7 +40,7 @@ from measurements.models import (
 from measurements.models import MeterPeriod as MeterPeriodRow
 from measurements.services import ledger_rows
 from measurements.services.machine import policy_on
-from measurements.services.marks import claim, free, settle, still_mine
+from measurements.services.marks import changed_since, claim, free, give_back, settle, still_mine
 from measurements.store import SampleStore, Selection
 
 BLOCK_NODES = 50
@@ -88,16 +88,25 @@ def book(marks: list[DirtyNodeDay]) -> int:
     ledgers = [attribute_node(node_day, day_start_ms(block.day)) for node_day in block.node_days]
     for mark, ledger in zip(marks, ledgers, strict=True):
         _check_closed(mark, ledger)
-    done = 0
-    for group in _groups(block):
-        chosen = [marks[i] for i in group]
+    done = sum(_write(block, ledgers, marks, group) for group in _groups(block))
+    give_back(marks)
+    return done
+
+
+def _write(block: Block, ledgers: list[NodeLedger], marks: list[DirtyNodeDay], group: list[int]) -> int:
+    """Commit some of a block's nodes with their marks removed; how many were still ours."""
+    chosen = [marks[i] for i in group]
+    try:
         with transaction.atomic():
             current = still_mine(chosen)
             kept = {mark.node_id for mark in current}
             ledger_rows.replace(block, ledgers, [i for i in group if marks[i].node_id in kept])
             settle(chosen, current)
-        done += len(current)
-    return done
+    except IntegrityError:
+        if not changed_since(chosen):
+            raise
+        return 0  # an allocation was withdrawn meanwhile; its node-days are marked anew
+    return len(current)
 
 
 def _check_closed(mark: DirtyNodeDay, ledger: NodeLedger) -> None:

@@ -31,7 +31,7 @@ from measurements.parsers.source import Source
 from measurements.services.batches import IngestReport, QuarantineDraft, earlier_batch, new_batch, refused_lines
 from measurements.services.bulk import insert
 from measurements.services.judge import NodeDirectory
-from measurements.services.marks import mark_jobs, mark_node_days, sealed_days
+from measurements.services.marks import mark_day, mark_jobs, mark_node_days, sealed_days
 from measurements.store import days_between
 
 JOBS = Batch.Content.JOBS
@@ -154,7 +154,7 @@ def _take(cluster: Cluster, chunk: JobChunk, again: set[int] | None, tally: _Tal
 
 @transaction.atomic
 def _save_batch(cluster: Cluster, source: Source, what: JobsInput, now: datetime, tally: _Tally) -> Batch:
-    Cluster.objects.select_for_update().get(pk=cluster.pk)
+    Cluster.objects.select_for_update(no_key=True).get(pk=cluster.pk)
     batch = earlier_batch(cluster, JOBS, source, what.identity())
     if batch is None:
         batch = new_batch(cluster, JOBS, source, what.identity(), now)
@@ -172,7 +172,7 @@ def _store(directory: NodeDirectory, records: Sequence[JobRecord], tally: _Tally
     if not records:
         return
     with transaction.atomic():
-        Cluster.objects.select_for_update().get(pk=directory.cluster.pk)
+        Cluster.objects.select_for_update(no_key=True).get(pk=directory.cluster.pk)
         writer = _Writer(directory, records)
         for record in records:
             fault = _fault(record)
@@ -206,6 +206,7 @@ class _Writer:
         self.hybrid = PolicyPeriod.objects.filter(cluster=self.cluster, policy=Policy.HYBRID).exists()
         self.marks: set[tuple[int, date]] = set()
         self.corrections: list[tuple[date, dict[str, object]]] = []
+        self.moved: dict[int, dict[str, object]] = {}  # by job: whose it was before
         self.touched: dict[int, Job] = {}  # by id() until saved
         self.new_jobs: list[Job] = []
         self.new_runs: list[Run] = []
@@ -262,7 +263,10 @@ class _Writer:
         if _ended(run.state, run.end_ms) and not _ended(record.state, record.end_ms):
             return False  # an older view of a run that has ended since
         changed = self._merge_run(run, record)
+        owner = (run.job.username, run.job.account)
         changed |= self._merge_job(run.job, record)
+        if run.job.pk and owner != (run.job.username, run.job.account):
+            self.moved.setdefault(run.job.pk, {"job": run.job.job_id, "before": owner})
         changed |= self._allocate(run, record)
         if changed:
             self._note(run.job)
@@ -373,19 +377,19 @@ class _Writer:
         for name, value in values.items():
             setattr(row, name, value)
         only_times = all(
-            before[name] == values[name]
+            before[name] == getattr(row, name)
             for name in _ALLOCATION_FIELDS
             if name not in ("start_ms", "end_ms") and (name != "cpu_rate" or self.hybrid)
         )
         if only_times:
-            self._mark_span(row.node_id, *sorted((before["start_ms"], row.start_ms)))
-            self._mark_span(row.node_id, *sorted((before_end, self._end(row))))
+            days = self._mark_span(row.node_id, *sorted((before["start_ms"], row.start_ms)))
+            days |= self._mark_span(row.node_id, *sorted((before_end, self._end(row))))
         else:
-            self._mark_span(before["node_id"], before["start_ms"], before_end)
-            self._mark_span(row.node_id, row.start_ms, self._end(row))
+            days = self._mark_span(before["node_id"], before["start_ms"], before_end)
+            days |= self._mark_span(row.node_id, row.start_ms, self._end(row))
         if row.pk:
             self.changed_allocations[row.pk] = row
-            self._note_sealed(row, before)
+            self._note_sealed(row, before, days)
 
     def _drop(self, run: Run, row: Allocation) -> None:
         """The run did not hold this node after all; ledger rows of sealed days keep their allocation."""
@@ -407,9 +411,13 @@ class _Writer:
         last = self.last_sample.get(row.node_id or -1)
         return row.start_ms if last is None else max(row.start_ms, last + NOMINAL_WINDOW_MS)
 
-    def _mark_span(self, node_id: int | None, start_ms: int, end_ms: int) -> None:
-        if node_id is not None and start_ms < end_ms:
-            self.marks.update((node_id, day) for day in days_between(day_from_ms(start_ms), day_from_ms(end_ms - 1)))
+    def _mark_span(self, node_id: int | None, start_ms: int, end_ms: int) -> set[date]:
+        """Mark a node's days of [start, end); which."""
+        if node_id is None or start_ms >= end_ms:
+            return set()
+        days = set(days_between(day_from_ms(start_ms), day_from_ms(end_ms - 1)))
+        self.marks.update((node_id, day) for day in days)
+        return days
 
     # --- sealed days --------------------------------------------------------------------------
 
@@ -417,14 +425,14 @@ class _Writer:
         booked = AllocationEnergy.objects.filter(allocation=row).values_list("day", flat=True)
         return bool(sealed_days(self.cluster, booked))
 
-    def _note_sealed(self, row: Allocation, before: dict[str, Any]) -> None:
-        spans = ((before["start_ms"], before["end_ms"]), (row.start_ms, row.end_ms))
-        days = {day for start, end in spans for day in days_between(day_from_ms(start), day_from_ms(end or start))}
+    def _note_sealed(self, row: Allocation, before: dict[str, Any], days: set[date]) -> None:
+        """Keep what would change of sealed days."""
+        names = ("start_ms", "end_ms", "cpus", "gpus")
         detail: dict[str, object] = {
             "job": row.run.job.job_id,
             "node": row.node_name,
-            "before": {k: before[k] for k in ("start_ms", "end_ms", "cpus", "gpus")},
-            "now": {k: getattr(row, k) for k in ("start_ms", "end_ms", "cpus", "gpus")},
+            "before": {name: before[name] for name in names},
+            "now": {name: getattr(row, name) for name in names},
         }
         self.corrections += [(day, detail) for day in sorted(sealed_days(self.cluster, days))]
 
@@ -435,6 +443,8 @@ class _Writer:
         jobs = list(self.touched.values())
         for job in jobs:
             _summarise(job, self._runs_of(job))
+        # Marks first: who is booking one of these node-days finishes before what it read is changed.
+        mark_node_days(self.cluster, self.marks)
         Job.objects.bulk_create(self.new_jobs, 1000)
         fresh = {id(job) for job in self.new_jobs}
         fields = [*_JOB_FIELDS, "state", "start_ms", "end_ms"]
@@ -445,9 +455,18 @@ class _Writer:
         insert(Allocation, ("run", "node_name", "node", *_ALLOCATION_FIELDS[1:]), self._new_rows())
         Allocation.objects.bulk_update(self.changed_allocations.values(), _ALLOCATION_FIELDS, 200)
         self._note_longest()
-        mark_node_days(self.cluster, self.marks)
         mark_jobs(job.pk for job in jobs)
+        self._move_roll_ups()
         self._save_corrections()
+
+    def _move_roll_ups(self) -> None:
+        """The days on which jobs drew something that are now another user's or project's: their roll-ups."""
+        rows = AllocationEnergy.objects.filter(job__in=self.moved).order_by("day", "job").distinct()
+        pairs = list(rows.values_list("day", "job_id"))
+        sealed = sealed_days(self.cluster, {day for day, _ in pairs})
+        self.corrections += [(day, self.moved[job]) for day, job in pairs if day in sealed]
+        for day in sorted({day for day, _ in pairs} - sealed):
+            mark_day(self.cluster.pk, day)
 
     def _new_rows(self) -> Iterator[tuple[Any, ...]]:
         """The new allocations, of runs that are saved by now."""

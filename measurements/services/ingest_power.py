@@ -19,7 +19,7 @@ from django.db.models import Max
 
 from measurements.domain.integrate import GAP_INTERVALS, NOMINAL_WINDOW_MS
 from measurements.domain.samples import Samples, concatenate, differing, resolve
-from measurements.domain.units import DAY_MS, EPOCH_DAY, IntArray, day_start_ms, ms_from_datetime
+from measurements.domain.units import DAY_MS, EPOCH_DAY, day_start_ms, ms_from_datetime
 from measurements.models import (
     Allocation,
     Batch,
@@ -88,7 +88,14 @@ class _Draft:
     interval_ms: int | None = None
     reach: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     first_days: dict[int, int] = field(default_factory=dict)  # channel → first day of any of its samples
+    spans: dict[date, tuple[int, int]] = field(default_factory=dict)  # first and last instant of all its samples
+    seen: int = 0  # the newest segment there was when it began
+    whole: bool = False  # what the store holds already is stored again
     dry_run: bool = False
+
+
+class _Overtaken(Exception):
+    """Another commit came between reading the store and writing to it."""
 
 
 def ingest_power(
@@ -102,14 +109,19 @@ def ingest_power(
 ) -> IngestReport:
     """Take a power log; the same bytes with the same options again try only what was refused."""
     earlier = earlier_batch(cluster, POWER, source, what.identity())
-    again = refused_lines(earlier) if earlier else None
     draft = _Draft(cluster, SampleStore(), dry_run=dry_run)
-    try:
-        _read(draft, source, what, ms_from_datetime(now), again, progress)
-        batch = None if dry_run else _commit(draft, source, what, now, earlier)
-    except BaseException:
-        draft.store.discard(draft.segments)
-        raise
+    while True:
+        draft.seen = Segment.objects.filter(cluster=cluster).aggregate(newest=Max("pk"))["newest"] or 0
+        try:
+            _read(draft, source, what, ms_from_datetime(now), earlier, progress)
+            batch = None if dry_run else _commit(draft, source, what, now, earlier)
+            break
+        except _Overtaken:  # once more, with every sample: then it does not matter what the others stored
+            draft.store.discard(draft.segments)
+            draft = _Draft(cluster, SampleStore(), whole=True)
+        except BaseException:
+            draft.store.discard(draft.segments)
+            raise
     if dry_run:
         draft.store.discard(draft.segments)
     pending = sum(row.rows for row in draft.pending)
@@ -130,10 +142,11 @@ def _read(
     source: Source,
     what: PowerInput,
     now_ms: int,
-    again: IntArray | None,
+    earlier: Batch | None,
     progress: Callable[[int], None] | None,
 ) -> None:
     directory = NodeDirectory(draft.cluster)
+    again = refused_lines(earlier) if earlier else None
     held: list[Samples] = []
     for chunk in what.parser(source, what.parse, now_ms):
         draft.read += len(chunk.t_ms) + len(chunk.refusals)
@@ -169,6 +182,9 @@ def _flush_day(draft: _Draft, day: date, samples: Samples) -> None:
     unique, surplus = resolve(samples)
     draft.duplicates += surplus
     _note_first_days(draft, unique, (day - EPOCH_DAY).days)
+    first, last = int(unique.t_ms.min()), int(unique.t_ms.max())
+    before = draft.spans.get(day, (first, last))
+    draft.spans[day] = (min(first, before[0]), max(last, before[1]))
     if sealed_days(draft.cluster, [day]):
         draft.pending.append(_pending(draft.cluster, day, unique))
         return
@@ -186,6 +202,7 @@ def _fresh(draft: _Draft, day: date, samples: Samples) -> Samples:
     wanted = Selection(nodes, first, last + 1)
     committed = draft.store.scan(draft.cluster.pk, wanted)
     known, differs = differing(samples, committed)
+    known_own = larger = np.zeros(len(samples), bool)
     own = [s for s in draft.segments if s.day == day and s.first_ms <= last and s.last_ms >= first]
     if own:  # the same file said it already: the larger value stays
         said = draft.store.resolved(own, wanted)
@@ -195,6 +212,8 @@ def _fresh(draft: _Draft, day: date, samples: Samples) -> Samples:
     draft.duplicates += int(known.sum())
     draft.stored += int((~known).sum())
     keep = ~known | differs
+    if draft.whole:
+        keep = ~known_own | larger
     return samples if keep.all() else samples.take(keep)
 
 
@@ -230,13 +249,15 @@ def _note_reach(draft: _Draft, samples: Samples, day_number: int) -> None:
 def _commit(draft: _Draft, source: Source, what: PowerInput, now: datetime, earlier: Batch | None) -> Batch | None:
     with transaction.atomic():
         # One commit at a time in a cluster: the order of batch ids is the order of commits.
-        cluster = Cluster.objects.select_for_update().get(pk=draft.cluster.pk)
+        cluster = Cluster.objects.select_for_update(no_key=True).get(pk=draft.cluster.pk)
         batch = earlier_batch(cluster, POWER, source, what.identity())
         if batch is not None and earlier is None:  # another process took the same file meanwhile
             draft.store.discard(draft.segments)
             draft.duplicates += draft.stored
             draft.stored = 0
             return batch
+        if _overtaken(draft):
+            raise _Overtaken
         if batch is None:
             batch = new_batch(cluster, POWER, source, what.identity(), now)
         batch.read = draft.read
@@ -253,6 +274,17 @@ def _commit(draft: _Draft, source: Source, what: PowerInput, now: datetime, earl
         PendingCorrection.objects.bulk_create(draft.pending)
         _declare_and_mark(draft, cluster, what)
     return batch
+
+
+def _overtaken(draft: _Draft) -> bool:
+    """Whether others stored samples where this batch has some, or a day was sealed, since it was read."""
+    if sealed_days(draft.cluster, {segment.day for segment in draft.segments}):
+        return True
+    newer = Segment.objects.filter(cluster=draft.cluster, pk__gt=draft.seen, day__in=draft.spans)
+    return not draft.whole and any(
+        first <= draft.spans[day][1] and last >= draft.spans[day][0]
+        for day, first, last in newer.values_list("day", "first_ms", "last_ms")
+    )
 
 
 def _declare_and_mark(draft: _Draft, cluster: Cluster, what: PowerInput) -> None:
@@ -307,7 +339,7 @@ def _move_last_samples(draft: _Draft, cluster: Cluster, nodes: list[int]) -> Non
     newest: dict[int, int] = {}
     for (node, _), (_, last) in draft.reach.items():
         newest[node] = max(last, newest.get(node, last))
-    rows = list(Node.objects.select_for_update().filter(pk__in=nodes))
+    rows = list(Node.objects.select_for_update(no_key=True).filter(pk__in=nodes))
     moved = [row for row in rows if row.last_sample_ms is None or newest[row.pk] > row.last_sample_ms]
     open_from: dict[int, int] = {}
     running = Allocation.objects.filter(node_id__in=[row.pk for row in moved], end_ms__isnull=True)

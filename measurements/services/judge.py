@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from measurements.domain.integrate import LARGEST_POWER_MW
 from measurements.domain.samples import Samples
 from measurements.domain.units import MW_PER_W, UJ_PER_J, BoolArray, IntArray, Kind, day_start_ms
-from measurements.models import Cluster, Node, NodeAlias, NodeConfig
+from measurements.models import Cluster, NodeConfig
 from measurements.parsers.records import PowerChunk
 from measurements.services.batches import QuarantineDraft
 from measurements.services.machine import channels_of
+from measurements.services.names import NodeNames
 
 # What interfaces print for "no value": 2^32 - 1 and - 2 as W and as mW, 2^63 - 1, 2^64 - 1 and - 2.
 _SENTINELS = (2**32 - 1, 2**32 - 2)
@@ -32,45 +33,13 @@ _CURES = {
 }
 
 
-class NodeDirectory:
-    """The nodes of a cluster by name, alias and short name."""
+class NodeDirectory(NodeNames):
+    """The nodes of a cluster with their ceilings and channels."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self._ids = dict(Node.objects.filter(cluster=self.cluster).values_list("name", "pk"))
-        self._aliases = list(
-            NodeAlias.objects.filter(node__cluster=self.cluster).values_list(
-                "alias", "node_id", "valid_from", "valid_to"
-            )
-        )
+        super().__init__(cluster)
         self._ceilings = _ceilings(self.cluster)
         self._channels: dict[tuple[int, str, Kind], int] = {}
-
-    def lookup(self, name: str) -> int:
-        """The id of a node; -1 if it is not known."""
-        if name in self._ids:
-            return self._ids[name]
-        return self._ids.get(name.partition(".")[0], -1)
-
-    def at(self, name: str, t_ms: int) -> int:
-        """The id of a node by its name at an instant; -1 if it is not known."""
-        for alias, node_id, valid_from, valid_to in self._aliases:
-            begun = alias == name and day_start_ms(valid_from) <= t_ms
-            if begun and (valid_to is None or t_ms < day_start_ms(valid_to)):
-                return node_id
-        return self.lookup(name)
-
-    def resolve(self, names: Sequence[str], code: NDArray[np.int32], t_ms: IntArray) -> NDArray[np.int32]:
-        """Node ids of samples; aliases hold for the time they were in use."""
-        ids = np.array([self.lookup(name) for name in names], np.int32)[code]
-        for alias, node_id, valid_from, valid_to in self._aliases:
-            for position, name in enumerate(names):
-                if name == alias:
-                    inside = (code == position) & (t_ms >= day_start_ms(valid_from))
-                    if valid_to is not None:
-                        inside &= t_ms < day_start_ms(valid_to)
-                    ids[inside] = node_id
-        return ids
 
     def channel_ids(self, wanted: Sequence[tuple[int, str, Kind]]) -> list[int]:
         """The ids of channels (node id, name, kind), made where they are not there."""

@@ -27,6 +27,7 @@ from measurements.models import (
 )
 from measurements.parsers.records import NodeRecord
 from measurements.services.marks import mark_jobs, mark_node_days
+from measurements.services.names import NodeNames
 from measurements.services.periods import begun_jobs, held_node_days
 from measurements.store import days_between
 
@@ -66,7 +67,7 @@ def create_cluster(name: str) -> Cluster:
 @transaction.atomic
 def load_nodes(cluster: Cluster, records: Sequence[NodeRecord]) -> NodesReport:
     """Create and update nodes; what a change touches is marked dirty. Calling it twice changes nothing."""
-    Cluster.objects.select_for_update().get(pk=cluster.pk)
+    Cluster.objects.select_for_update(no_key=True).get(pk=cluster.pk)
     known = set(Node.objects.filter(cluster=cluster).values_list("name", flat=True))
     names = list(dict.fromkeys(record.node for record in records))
     Node.objects.bulk_create(
@@ -81,8 +82,8 @@ def load_nodes(cluster: Cluster, records: Sequence[NodeRecord]) -> NodesReport:
         first_day = _configure(node, types[record.node_type], record, configs)
         if first_day is not None:
             changed[node.pk] = min(first_day, changed.get(node.pk, first_day))
-    heal_allocations(cluster)
     touch_nodes(cluster, changed)
+    heal_allocations(cluster)
     created = sum(name not in known for name in names)
     updated = sum(nodes[name].pk in changed for name in names if name in known)
     return NodesReport(created, updated, len(names) - created - updated)
@@ -131,17 +132,21 @@ def _configure(
 
 def heal_allocations(cluster: Cluster) -> int:
     """Give allocations that were kept by name the nodes that exist by now; how many."""
+    names = NodeNames(cluster)
     homeless = Allocation.objects.filter(node__isnull=True, run__job__cluster=cluster)
-    names = set(homeless.values_list("node_name", flat=True).distinct())
-    healed = 0
-    for node in Node.objects.filter(cluster=cluster, name__in=names):
-        rows = list(homeless.filter(node_name=node.name).select_related("run"))
-        pairs = [(node.pk, day) for row in rows for day in allocation_days(row.start_ms, row.end_ms, node)]
-        Allocation.objects.filter(pk__in=[row.pk for row in rows]).update(node=node)
-        mark_node_days(cluster, pairs)
-        mark_jobs(row.run.job_id for row in rows)
-        healed += len(rows)
-    return healed
+    found: dict[int, list[Allocation]] = {}
+    for row in homeless.select_related("run").iterator(chunk_size=10_000):
+        node_id = names.at(row.node_name, row.start_ms)
+        if node_id >= 0:
+            found.setdefault(node_id, []).append(row)
+    pairs: list[tuple[int, date]] = []
+    for node in Node.objects.filter(pk__in=found):
+        pairs += [(node.pk, day) for row in found[node.pk] for day in allocation_days(row.start_ms, row.end_ms, node)]
+    mark_node_days(cluster, pairs)
+    for node_id, rows in found.items():
+        Allocation.objects.filter(pk__in=[row.pk for row in rows]).update(node=node_id)
+    mark_jobs(row.run.job_id for rows in found.values() for row in rows)
+    return sum(map(len, found.values()))
 
 
 def allocation_days(start_ms: int, end_ms: int | None, node: Node) -> list[date]:
@@ -317,12 +322,15 @@ def set_policy(cluster: Cluster, policy: Policy, since: date | None, until: date
 
 def mark_period(cluster: Cluster, since: date | None, until: date | None) -> None:
     """Mark all node-days of [since, until) dirty that the ledger has booked or that there is input for."""
-    mark_node_days(cluster, held_node_days(cluster, since, until))
-    mark_jobs(begun_jobs(cluster, since, until))  # those without a node-day as well
-    for model in (NodeDay, DirtyNodeDay):
-        rows = model.objects.filter(cluster=cluster)
-        if since:
-            rows = rows.filter(day__gte=since)
-        if until:
-            rows = rows.filter(day__lt=until)
-        mark_node_days(cluster, rows.values_list("node_id", "day"))
+    pairs = held_node_days(cluster, since, until)
+    with transaction.atomic():
+        Cluster.objects.select_for_update(no_key=True).get(pk=cluster.pk)  # no day is sealed meanwhile
+        for model in (NodeDay, DirtyNodeDay):
+            rows = model.objects.filter(cluster=cluster)
+            if since:
+                rows = rows.filter(day__gte=since)
+            if until:
+                rows = rows.filter(day__lt=until)
+            pairs |= set(rows.values_list("node_id", "day"))
+        mark_node_days(cluster, pairs)
+        mark_jobs(begun_jobs(cluster, since, until))  # those without a node-day as well

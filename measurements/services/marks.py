@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import time
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from measurements.services.bulk import adapted, insert
 Mark = TypeVar("Mark", bound=DirtyMark)
 
 LEASE_S = 120  # a block takes well under a second; the leases of killed processes of this machine end at once
+RETRY_S = 0.01
 _VERSION_BITS = 62
 
 
@@ -71,15 +73,19 @@ def mark_day(cluster_id: int, day: date) -> None:
 def claim(marks: QuerySet[Mark], now: datetime) -> list[Mark]:
     """Take a lease on those of some marks that are free; the ones taken.
 
-    ``marks`` is ordered and sliced by the caller to what it can do at once.
+    ``marks`` is ordered and sliced by the caller to what it can do at once. Nobody ever waits for
+    a mark that somebody else is writing: it is left out, so that there is no deadlock.
     """
     model = marks.model
     token = f"{_owner()}/{secrets.token_hex(8)}"
     until = now + timedelta(seconds=LEASE_S)
     with transaction.atomic():
         keys = list(marks.values_list("pk", flat=True))
-        taken = model._default_manager.filter(pk__in=keys).filter(free(now))
-        taken.update(claimed_by=token, claimed_until=until)
+        unlocked = model._default_manager.filter(pk__in=keys).filter(free(now)).select_for_update(skip_locked=True)
+        taken = list(unlocked.values_list("pk", flat=True))
+        model._default_manager.filter(pk__in=taken).update(claimed_by=token, claimed_until=until)
+    if not taken:
+        time.sleep(RETRY_S)  # others are at them: whoever asks again does not have to hurry
     return list(model._default_manager.filter(pk__in=keys, claimed_by=token))
 
 
@@ -89,12 +95,12 @@ def free(now: datetime) -> Q:
 
 
 def still_mine(marks: list[Mark]) -> list[Mark]:
-    """Inside a transaction: those whose lease nobody has taken over, as they are now."""
+    """Inside a transaction: those whose lease nobody has taken over, and nobody is marking anew, as they are now."""
     if not marks:
         return []
     model = type(marks[0])
     wanted = {mark.pk for mark in marks}
-    rows = model._default_manager.select_for_update().filter(claimed_by=marks[0].claimed_by)
+    rows = model._default_manager.select_for_update(skip_locked=True).filter(claimed_by=marks[0].claimed_by)
     return [row for row in rows if row.pk in wanted]
 
 
@@ -106,6 +112,19 @@ def settle(marks: list[Mark], current: list[Mark]) -> None:
     model = type(marks[0])
     model._default_manager.filter(pk__in=done).delete()
     model._default_manager.filter(pk__in=again).update(claimed_by="", claimed_until=None)
+
+
+def give_back(marks: list[Mark]) -> None:
+    """Set free what is left of some claimed marks: those that somebody was marking anew."""
+    if marks:
+        left = type(marks[0])._default_manager.filter(claimed_by=marks[0].claimed_by)
+        left.update(claimed_by="", claimed_until=None)
+
+
+def changed_since(marks: list[Mark]) -> bool:
+    """Whether any of some marks was set anew since it was read, or is gone."""
+    rows = type(marks[0])._default_manager.filter(pk__in=[mark.pk for mark in marks])
+    return dict(rows.values_list("pk", "version")) != {mark.pk: mark.version for mark in marks}
 
 
 def release_dead() -> None:

@@ -26,7 +26,7 @@ from measurements.models import (
 from measurements.selectors.allocations import allocation_figures
 from measurements.selectors.frames import frame_of
 from measurements.services.bulk import insert
-from measurements.services.marks import claim, free, settle, still_mine
+from measurements.services.marks import claim, free, give_back, settle, still_mine
 
 JOBS_AT_ONCE = 5_000
 _TOTAL_FIELDS = (
@@ -81,6 +81,7 @@ def _next_jobs(now: datetime, cluster: Cluster | None) -> int | None:
         JobEnergy.objects.filter(job__dirty__claimed_by=marks[0].claimed_by).delete()
         insert(JobEnergy, ["job", *_TOTAL_FIELDS[1:]], rows)
         settle(marks, current)
+    give_back(marks)
     return len(marks)
 
 
@@ -108,6 +109,7 @@ def _next_day(now: datetime, cluster: Cluster | None) -> int | None:
                 UserDay.objects.bulk_create(users, 2_000)
                 ProjectDay.objects.bulk_create(projects, 2_000)
                 settle([mark], current)
+    give_back(marks)
     return len(marks)
 
 

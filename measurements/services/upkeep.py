@@ -12,7 +12,7 @@ from django.db import transaction
 
 from measurements.domain.samples import Samples
 from measurements.domain.units import DAY_MS, MW_PER_W, day_start_ms
-from measurements.models import Cluster, DirtyNodeDay, SealedDay, Segment
+from measurements.models import Cluster, DirtyDay, DirtyNodeDay, NodeDay, SealedDay, Segment
 from measurements.store import DENSE_ZSTD, QUICK_ZSTD, SampleStore, Selection, open_writer, write_part
 
 AS_INGESTED, FOLDED, COMPACTED = 0, 1, 2
@@ -28,6 +28,9 @@ def fold(cluster: Cluster, day: date) -> int:
     folded = [s for s in segments if s.level == FOLDED]
     if len(folded) >= FOLDED_AT_MOST:
         small += folded
+    others = [s for s in segments if s not in small]
+    if others and small and small[0].batch_no < max(s.batch_no for s in others):
+        small = segments  # what was tried anew: merged without the rest it would beat later batches
     if len(small) < 2 and not any(s.inline is not None for s in small):
         return 0
     return _merge(cluster, day, small, FOLDED)
@@ -50,7 +53,7 @@ def _merge(cluster: Cluster, day: date, segments: Sequence[Segment], level: int)
     keys = [s.pk for s in segments]
     store.retire(segments)
     with transaction.atomic():
-        Cluster.objects.select_for_update().get(pk=cluster.pk)
+        Cluster.objects.select_for_update(no_key=True).get(pk=cluster.pk)
         swapped = Segment.objects.filter(pk__in=keys).count() == len(keys)
         if swapped:
             Segment.objects.filter(pk__in=keys).delete()
@@ -125,14 +128,19 @@ class NotBooked(ValueError):
 
 @transaction.atomic
 def seal(cluster: Cluster, before: date, now: datetime) -> list[date]:
-    """Seal all days before a day that hold samples; those sealed now. A sealed day is never rebuilt."""
-    Cluster.objects.select_for_update().get(pk=cluster.pk)
-    waiting = DirtyNodeDay.objects.filter(cluster=cluster, day__lt=before).order_by("day").first()
-    if waiting is not None:
-        raise NotBooked(f"{cluster} {waiting.day}: not booked yet; run attribute --cluster {cluster} first")
+    """Seal all days before a day that hold samples or jobs; those sealed now. A sealed day is never rebuilt."""
+    Cluster.objects.select_for_update(no_key=True).get(pk=cluster.pk)
+    for mark in (DirtyNodeDay, DirtyDay):
+        waiting = mark.objects.filter(cluster=cluster, day__lt=before).order_by("day").first()
+        if waiting is not None:
+            raise NotBooked(f"{cluster} {waiting.day}: not booked yet; run attribute --cluster {cluster} first")
     known = set(SealedDay.objects.filter(cluster=cluster).values_list("day", flat=True))
-    held = Segment.objects.filter(cluster=cluster, day__lt=before).values_list("day", flat=True).distinct()
-    days = sorted(set(held) - known)
+    held = {
+        day
+        for model in (Segment, NodeDay)
+        for day in model.objects.filter(cluster=cluster, day__lt=before).values_list("day", flat=True).distinct()
+    }
+    days = sorted(held - known)
     SealedDay.objects.bulk_create(SealedDay(cluster=cluster, day=day, sealed_at=now) for day in days)
     return days
 

@@ -35,8 +35,10 @@ def power(watts: float | None) -> str:
 @register.filter
 def big(shown: str) -> SafeString:
     """A quantity as the large figure of a page, its unit set smaller."""
-    value, _, unit = shown.rpartition(quantities.NBSP)
-    return format_html('<span class="value">{}</span>&nbsp;<span class="unit">{}</span>', value, unit)
+    value, space, unit = shown.rpartition(quantities.NBSP)
+    if not space:
+        return format_html('<span class="value">{}</span>', shown)
+    return format_html('<span class="value">{}</span><span class="unit">&nbsp;{}</span>', value, unit)
 
 
 @register.filter

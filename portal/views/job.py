@@ -58,16 +58,22 @@ def _words(report: JobReport) -> dict[str, Any]:
         "flag_sentences": wording.flag_sentences(report.figures.flags),
         "share_sentence": wording.share_sentence(report.policy) if report.shared else "",
         "ratio_sentence": wording.ratio_sentence(report),
-        "gpu_sentence": wording.gpu_sentence(report),
         "no_estimate_sentence": wording.no_estimate_sentence(report) if report.estimate.energy_j is None else "",
     }
 
 
-def _comparison(report: JobReport) -> dict[str, float]:
-    """The lengths of two bars, the longer one being 1: metered, and estimated from runtime."""
-    metered, estimated = report.figures.energy_j or 0.0, report.estimate.energy_j or 0.0
-    longest = max(metered, estimated)
-    return {"metered_bar": metered / longest, "estimated_bar": estimated / longest} if longest > 0 else {}
+def _comparison(report: JobReport) -> dict[str, float | None]:
+    """The lengths of two bars, the longer one being 1: metered, and estimated for the same time."""
+    metered, estimated = report.figures.energy_j, report.estimate.covered_j
+    if metered is None:
+        return {"estimated_bar": 1.0}
+    longest = max(metered, estimated or 0.0) or 1.0
+    in_part = (report.figures.coverage or 0.0) < wording.WHOLE
+    return {
+        "metered_bar": metered / longest,
+        "estimated_bar": (estimated or 0.0) / longest,
+        "compared_j": estimated if in_part else None,
+    }
 
 
 def _chart(report: JobReport) -> dict[str, Any]:

@@ -71,11 +71,9 @@ class ExactNode:
 
 
 def _is_exclusive(held: Holdings, k: int, node_cpus: int) -> bool:
-    """Rule 7: says so, or says nothing and its cpus are missing or all of the node's."""
-    if held.exclusive[k] != -1:
-        return bool(held.exclusive[k] == 1)
+    """Rule 7: says so, or its cpus are missing or all of the node's."""
     cpus = int(held.cpus[k])
-    return cpus < 0 or (node_cpus > 0 and cpus == node_cpus)
+    return bool(held.exclusive[k] == 1) or cpus < 0 or (node_cpus > 0 and cpus == node_cpus)
 
 
 def core_shares(node: ExactNode, holders: Sequence[int]) -> dict[int, Fraction]:

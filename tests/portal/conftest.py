@@ -1,0 +1,25 @@
+"""The pages' small cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.utils import translation
+
+from tests.portal import world
+
+
+@pytest.fixture(autouse=True)
+def default_language() -> Iterator[None]:
+    """A page in German leaves its thread in German."""
+    with translation.override(settings.LANGUAGE_CODE):
+        yield
+
+
+@pytest.fixture
+def site(db: None, own_var: Path, tmp_path: Path) -> None:
+    """The cluster alpha, booked."""
+    world.build(tmp_path)
