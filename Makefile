@@ -15,7 +15,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	done; \
 	[ -n "$$python" ] || { echo "Joulebook needs Python 3.11 or newer: none found (PYTHON=/path/to/python names one)" >&2; exit 1; }
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
-SERVE = exec $(BIN)/gunicorn --bind $(HOST):$(PORT) --workers 1 --threads 8 portal.wsgi
+SERVE = exec $(BIN)/gunicorn --bind $(HOST):$(PORT) --workers 1 --threads 8 --no-control-socket portal.wsgi
 
 .PHONY: help demo run test bench fuzz lint lock
 help:

@@ -27,7 +27,7 @@ STEPS_MS = [
     *(n * MINUTE_MS for n in (1, 2, 5, 10, 15, 30)),
     *(n * HOUR_MS for n in (1, 2, 3, 6, 12)),
 ]
-SAME_IN_ALL_ZONES_MS = 15 * MINUTE_MS  # offsets from UTC are multiples of it
+NO_DST_MS = 30 * MINUTE_MS  # a change of the clock is a multiple of it
 DIGITS = 6  # significant ones of a value sent to a chart
 Payload = dict[str, Any]
 
@@ -159,10 +159,8 @@ def time_ticks(start_ms: int, end_ms: int, zone: ZoneInfo) -> list[Payload]:
     """A few round instants of the zone in [start, end], labelled; a midnight carries its date."""
     span = end_ms - start_ms
     step = next((s for s in STEPS_MS if span / s <= MOST_TICKS), None)
-    if step is not None and step <= SAME_IN_ALL_ZONES_MS:
-        instants = [
-            datetime_from_ms(ms).astimezone(zone) for ms in range(-(-start_ms // step) * step, end_ms + 1, step)
-        ]
+    if step is not None and step <= NO_DST_MS:
+        instants = _even(start_ms, end_ms, zone, step)
     else:
         instants = _on_the_clock(start_ms, end_ms, zone, step)
     return [{"value": ms_from_datetime(at), "label": _tick_label(at, step or DAY_MS)} for at in instants]
@@ -174,6 +172,14 @@ def _tick_label(at: datetime, step_ms: int) -> str:
     if step_ms < MINUTE_MS:
         return date_format(at, pgettext("second on an axis", "H:i:s"))
     return date_format(at, pgettext("time on an axis", "H:i"))
+
+
+def _even(start_ms: int, end_ms: int, zone: ZoneInfo, step_ms: int) -> list[datetime]:
+    """Multiples of a short step, counted from the zone's midnight."""
+    offset = datetime_from_ms(start_ms).astimezone(zone).utcoffset() or timedelta()
+    shift_ms = offset // timedelta(milliseconds=1)
+    first = -(-(start_ms + shift_ms) // step_ms) * step_ms - shift_ms
+    return [datetime_from_ms(ms).astimezone(zone) for ms in range(first, end_ms + 1, step_ms)]
 
 
 def _on_the_clock(start_ms: int, end_ms: int, zone: ZoneInfo, step_ms: int | None) -> list[datetime]:

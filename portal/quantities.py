@@ -81,17 +81,15 @@ def percent(share: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """The two leading parts of a time: 2 d 3 h, 23 h 42 min, 2 min 57 s."""
+    """The two leading parts of a time: 2 d 3 h, 23 h 42 min, 2 min 57 s, 1 d 27 s."""
     if seconds is None:
         return "–"
-    parts = [(_("d"), _DAY_S), (_("h"), _HOUR_S), (_("min"), _MINUTE_S), (_("s"), 1)]
     rest = round(seconds)
     if rest < 1:
-        return f"{number(seconds)}{NBSP}{parts[-1][0]}"
-    first = next(i for i, (_label, size) in enumerate(parts) if rest >= size)
+        return f"{number(seconds)}{NBSP}{_('s')}"
     shown = []
-    for label, size in parts[first : first + 2]:
+    for label, size in ((_("d"), _DAY_S), (_("h"), _HOUR_S), (_("min"), _MINUTE_S), (_("s"), 1)):
         count, rest = divmod(rest, size)
         if count:
             shown.append(f"{count}{NBSP}{label}")
-    return " ".join(shown)
+    return " ".join(shown[:2])

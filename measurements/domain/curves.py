@@ -48,11 +48,6 @@ class Curve:
     covered_ms: FloatArray  # [n]
     held_ms: FloatArray  # [n] how much of the bucket lies in a window
 
-    @property
-    def energy_j(self) -> float:
-        """Of all buckets [J]."""
-        return float(np.nansum(self.mean_w * self.covered_ms)) / 1000
-
 
 def bucket_edges(start_ms: int, end_ms: int, nominal_ms: int) -> IntArray:
     """Edges of buckets of equal length (to the ms): one a nominal interval, between the fewest and the most."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from measurements.domain.estimate import RuntimeEstimate, runtime_estimate
-from measurements.domain.figures import BOOKING_FIELDS, by_allocation, fill, summed
+from measurements.domain.figures import BOOKING_FIELDS, by_allocation, fill, summed, summed_by
 from measurements.domain.hostlist import compress
 from measurements.domain.nodeday import Flag, Policy
 from measurements.domain.quality import ratio
@@ -110,7 +111,7 @@ class JobReport:
 def job_report(job: Job) -> JobReport:
     """The figures of a job, from its ledger rows."""
     totals = _totals(job)
-    figures = _figures(totals)
+    figures = _all_figures(totals)
     runs = _runs(job)
     meters = meters_of(_held_nodes(totals), job.start_ms or 0, job.end_ms)
     waiting = DirtyJob.objects.filter(job=job).exists()
@@ -136,9 +137,13 @@ def _totals(job: Job) -> pd.DataFrame:
     return fill(by_allocation(parts, pd.DataFrame(rows, columns=BOOKING_FIELDS)))
 
 
-def _figures(totals: pd.DataFrame) -> Figures:
-    sums = summed(totals)
-    flags = int(np.bitwise_or.reduce(totals["flags"].to_numpy(np.int64))) if len(totals) else 0
+def _all_figures(totals: pd.DataFrame) -> Figures:
+    if totals.empty:
+        return _figures({**summed(totals), "flags": 0})
+    return _figures(summed_by(totals, []).to_dict("records")[0])
+
+
+def _figures(sums: Mapping[Any, Any]) -> Figures:
     return Figures(
         energy_j=sums["energy_j"] if sums["covered_us"] else None,
         gpu_energy_j=sums["gpu_energy_j"],
@@ -148,13 +153,16 @@ def _figures(totals: pd.DataFrame) -> Figures:
         samples=sums["samples"],
         expected_samples=sums["expected_samples"],
         quality=sums["quality"],
-        flags=Flag(flags),
+        flags=Flag(sums["flags"]),
     )
 
 
 def _nodes(totals: pd.DataFrame) -> tuple[NodeFigures, ...]:
-    groups = totals.groupby("node_name", sort=True)
-    return tuple(NodeFigures(str(name), bool((rows["node_id"] > 0).all()), _figures(rows)) for name, rows in groups)
+    if totals.empty:
+        return ()
+    known = totals.groupby("node_name")["node_id"].min() > 0
+    rows = summed_by(totals, ["node_name"]).to_dict("records")
+    return tuple(NodeFigures(row["node_name"], bool(known[row["node_name"]]), _figures(row)) for row in rows)
 
 
 def _mean_w(totals: pd.DataFrame, figures: Figures) -> float | None:

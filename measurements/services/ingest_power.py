@@ -145,7 +145,7 @@ def _read(
     earlier: Batch | None,
     progress: Callable[[int], None] | None,
 ) -> None:
-    directory = NodeDirectory(draft.cluster)
+    directory = NodeDirectory(draft.cluster, dry_run=draft.dry_run)
     again = refused_lines(earlier) if earlier else None
     held: list[Samples] = []
     for chunk in what.parser(source, what.parse, now_ms):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from django.db import transaction
+from django.db.models import Max
 
 from measurements.domain.nodeday import Policy
 from measurements.domain.units import EPOCH_DAY, Kind, day_from_ms
@@ -179,20 +180,30 @@ def description_changed(nodes: Iterable[Node]) -> None:
 def channels_of(cluster: Cluster, wanted: Iterable[tuple[int, str, Kind]]) -> dict[tuple[int, str, Kind], int]:
     """The ids of (node id, name, kind), made where they are not there."""
     wanted = set(wanted)
-    nodes = {node_id for node_id, _, _ in wanted}
-
-    def known() -> dict[tuple[int, str, Kind], int]:
-        rows = Channel.objects.filter(node_id__in=nodes).values_list("node_id", "name", "kind", "pk")
-        return {(node_id, name, Kind(kind)): pk for node_id, name, kind, pk in rows}
-
-    missing = sorted(wanted - known().keys())
+    missing = sorted(wanted - known_channels(wanted).keys())
     if missing:
         Channel.objects.bulk_create(
             [Channel(node_id=node_id, name=name, kind=kind) for node_id, name, kind in missing],
             ignore_conflicts=True,
         )
-    found = known()
+    found = known_channels(wanted)
     return {key: found[key] for key in wanted}
+
+
+def known_channels(wanted: Iterable[tuple[int, str, Kind]]) -> dict[tuple[int, str, Kind], int]:
+    """The ids of all channels of the nodes of (node id, name, kind)."""
+    rows = Channel.objects.filter(node_id__in={node_id for node_id, _, _ in wanted})
+    return {
+        (node_id, name, Kind(kind)): pk for node_id, name, kind, pk in rows.values_list("node_id", "name", "kind", "pk")
+    }
+
+
+def made_up_channels(wanted: Iterable[tuple[int, str, Kind]], made_up: int) -> dict[tuple[int, str, Kind], int]:
+    """As `channels_of`, but nothing is written: what is not there gets an id behind all others."""
+    wanted = sorted(set(wanted))
+    found = known_channels(wanted)
+    first = (Channel.objects.aggregate(newest=Max("pk"))["newest"] or 0) + 1 + made_up
+    return {key: found.get(key, first + i) for i, key in enumerate(wanted)}
 
 
 @dataclass(frozen=True, slots=True)

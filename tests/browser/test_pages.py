@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from pytest_django.live_server_helper import LiveServer
 from selenium.webdriver import Chrome
@@ -37,7 +38,8 @@ def visit(live_server: LiveServer, own_var: Path, tmp_path: Path, chromium: Open
     def open_page(path: str, *, language: str = "en-gb", **how: Any) -> Chrome:
         browser = chromium(**how)
         browser.get(f"{live_server.url}/login/")
-        browser.find_element(By.CSS_SELECTOR, f".language button[value='{language}']").click()
+        browser.add_cookie({"name": settings.LANGUAGE_COOKIE_NAME, "value": language})
+        browser.refresh()
         browser.find_element(By.ID, "id_username").send_keys("alice")
         browser.find_element(By.ID, "id_password").send_keys("secret of alice")
         browser.find_element(By.CSS_SELECTOR, "button.primary").click()
@@ -56,7 +58,7 @@ def drawn(browser: Chrome, canvas: str) -> dict[str, Any]:
         const { width, height } = chart.canvas;
         const pixels = chart.canvas.getContext("2d").getImageData(0, 0, width, height).data;
         return {
-            datasets: chart.data.datasets.map((d) => ({ label: d.label, role: d.role, data: d.data, spanGaps: d.spanGaps })),
+            datasets: chart.data.datasets.map(({ label, role, data, spanGaps }) => ({ label, role, data, spanGaps })),
             ticks: chart.scales.x.ticks.map((t) => t.label),
             coloured: pixels.filter((value, i) => i % 4 === 3 && value > 0).length / (width * height),
         };
@@ -67,7 +69,8 @@ def drawn(browser: Chrome, canvas: str) -> dict[str, Any]:
 
 def complaints(browser: Chrome) -> list[str]:
     """What the console says: faults of scripts, and whatever the content security policy blocked."""
-    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    entries = browser.execute("getLog", {"type": "browser"})["value"]
+    return [entry["message"] for entry in entries if entry["level"] in ("SEVERE", "WARNING")]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -83,6 +86,7 @@ def test_a_page_is_drawn_without_complaints_and_fits(
     assert chart["datasets"]
     assert chart["coloured"] > 0.05
     assert complaints(browser) == []
+    browser.execute_script("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0]
     assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == language
     assert len(browser.find_elements(By.TAG_NAME, "h1")) == 1

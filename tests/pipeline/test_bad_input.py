@@ -20,13 +20,20 @@ MEMORY_KIB = 400 * 1024
 Refused = list[tuple[str, int, int]]
 
 
-@pytest.fixture
-def site(sqlite_farm: Farm, tmp_path: Path) -> Site:
+@pytest.fixture(scope="module")
+def described(sqlite_farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """Nodes n1 (with a ceiling) and n2."""
-    site = small_site(sqlite_farm, tmp_path)
-    (tmp_path / "ceiling.csv").write_text("node,node_type,cpus,ceiling_w\nn1,a,8,2000\n")
-    site.do("load_nodes", tmp_path / "ceiling.csv", *C)
+    folder = tmp_path_factory.mktemp("described")
+    site = small_site(sqlite_farm, folder)
+    (folder / "ceiling.csv").write_text("node,node_type,cpus,ceiling_w\nn1,a,8,2000\n")
+    site.do("load_nodes", folder / "ceiling.csv", *C)
     return site
+
+
+@pytest.fixture
+def site(described: Site) -> Site:
+    """A copy that a test may change."""
+    return described.copy()
 
 
 def ingest(site: Site, path: Path, *options: str) -> tuple[Answer, dict[str, Any]]:

@@ -14,17 +14,22 @@ DAYS = ("2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04")
 Key = tuple[int, str]
 
 
-@pytest.fixture
-def site(sqlite_farm: Farm, tmp_path: Path) -> Site:
-    """Two nodes, four days of hourly readings, a job over three of them; all booked."""
-    site = small_site(sqlite_farm, tmp_path)
+@pytest.fixture(scope="module")
+def booked(sqlite_farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Two nodes, four days of readings every half hour, a job over three of them; all booked."""
+    folder = tmp_path_factory.mktemp("booked")
+    site = small_site(sqlite_farm, folder)
     readings = [line for day in DAYS for node in ("n1", "n2") for line in steady(day, node, every_minutes=30)]
-    site.do(*power(tmp_path / "power.csv", readings, "1800"))
-    site.do(
-        *jobs(tmp_path / "jobs.csv", record("1", f"{DAYS[0]}T12:00:00Z", f"{DAYS[2]}T12:00:00Z", "n[1-2]", cpus="4"))
-    )
+    site.do(*power(folder / "power.csv", readings, "1800"))
+    site.do(*jobs(folder / "jobs.csv", record("1", f"{DAYS[0]}T12:00:00Z", f"{DAYS[2]}T12:00:00Z", "n[1-2]", cpus="4")))
     site.do("attribute")
     return site
+
+
+@pytest.fixture
+def site(booked: Site) -> Site:
+    """A copy that a test may change."""
+    return booked.copy()
 
 
 def node_days(site: Site) -> dict[Key, dict[str, Any]]:

@@ -17,16 +17,23 @@ OVER_MIDNIGHT = record("1", "2026-03-01T20:00:00Z", "2026-03-02T04:00:00Z", "n[1
 RUNNING = record("2", "2026-03-01T10:00:00Z", "", "n2", cpus="2")
 
 
-@pytest.fixture
-def sealed(sqlite_farm: Farm, tmp_path: Path) -> Site:
-    """Three days of readings of two nodes every hour; the first day is sealed."""
-    site = small_site(sqlite_farm, tmp_path)
+@pytest.fixture(scope="module")
+def sealed_once(sqlite_farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Two days of readings of two nodes every hour, booked; the first day is sealed."""
+    folder = tmp_path_factory.mktemp("sealed")
+    site = small_site(sqlite_farm, folder)
     readings = [line for day in (FIRST, SECOND) for node in ("n1", "n2") for line in steady(day, node)]
-    site.do(*power(tmp_path / "power.csv", readings, "3600"))
-    site.do(*jobs(tmp_path / "jobs.csv", OVER_MIDNIGHT, RUNNING))
+    site.do(*power(folder / "power.csv", readings, "3600"))
+    site.do(*jobs(folder / "jobs.csv", OVER_MIDNIGHT, RUNNING))
     site.do("attribute")
     assert site.json("seal", *C, "--before", SECOND)["sealed"] == [BEFORE, FIRST]  # its first reading holds into BEFORE
     return site
+
+
+@pytest.fixture
+def sealed(sealed_once: Site) -> Site:
+    """A copy that a test may change."""
+    return sealed_once.copy()
 
 
 def rows_of(site: Site, day: str) -> dict[str, list[dict[str, Any]]]:

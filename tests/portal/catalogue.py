@@ -77,11 +77,10 @@ def updated(language: str) -> Catalog:
     """The code's messages with the translations there are."""
     old = load(language)
     new = Catalog(locale=language, header_comment=HEADER, project="Joulebook", charset="utf-8", fuzzy=False)
-    new.mime_headers = [(name, value) for name, value in new.mime_headers if "Date" not in name]
     for (text, context), files in sorted(messages().items(), key=lambda item: (item[1], str(item[0]))):
         known = old.get(text if isinstance(text, str) else text[0], context)
         flags = ["python-format"] if FORMATTED.search(str(text)) else []
-        new.add(text, known.string if known else None, [(path, None) for path in files], flags, context=context)
+        new.add(text, known.string if known else None, [(path, 0) for path in files], flags, context=context)
     return new
 
 

@@ -26,8 +26,8 @@ def test_the_compiled_catalogue_is_up_to_date(language: str) -> None:
 
 @pytest.mark.parametrize("language", catalogue.LANGUAGES)
 def test_translations_have_the_placeholders_of_their_messages(language: str) -> None:
-    def texts(value: str | tuple[str, ...] | list[str]) -> list[str]:
-        return [value] if isinstance(value, str) else list(value)
+    def texts(value: str | tuple[str, ...] | list[str] | None) -> list[str]:
+        return [value] if isinstance(value, str) else list(value or ())
 
     wrong = [
         text

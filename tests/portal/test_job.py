@@ -73,6 +73,7 @@ def test_a_job_has_many_names(site: None, alice: Client, name: str) -> None:
 
 def test_an_id_used_again_shows_the_newest_and_leads_to_the_others(site: None, alice: Client) -> None:
     old = Job.objects.get(job_id="123")
+    assert old.start_ms is not None
     new = Job.objects.create(
         cluster=old.cluster,
         job_id="123",
@@ -228,6 +229,12 @@ def test_a_meter_that_changes_under_a_job_is_told_with_its_time(site: None, alic
     page = text(alice, WIDE)
     assert "(since 10 Mar 2025, 01:30:00; thin1)" in page
     assert 'the whole node, at the wall (AC) <span class="fine">(thin[1-2])' in page
+
+
+def test_a_meter_that_changes_after_a_job_is_not_told(site: None, alice: Client) -> None:
+    meter("thin1", "cpu0", since_s=DAY_S + 2 * HOUR)
+    (told,) = alice.get(WIDE).context["report"].meters
+    assert (told.nodes, told.since) == ("thin[1-2]", None)
 
 
 # --- How ----------------------------------------------------------------------------------------

@@ -58,6 +58,7 @@ def test_what_is_not_whole_never_looks_whole(share: float | None, shown: str) ->
         (3600, "1\u00a0h"),
         (85_320, "23\u00a0h 42\u00a0min"),
         (90_061, "1\u00a0d 1\u00a0h"),
+        (86_427, "1\u00a0d 27\u00a0s"),
     ],
 )
 def test_a_time_has_its_two_leading_parts(seconds: float | None, shown: str) -> None:
