@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -65,6 +65,13 @@ def seconds(text: str) -> int:
     if not 0.001 <= value <= 1e9:
         raise argparse.ArgumentTypeError(f"{text} s: give a number of seconds above 0")
     return round(value * 1000)
+
+
+def known_format(name: str | None, known: Iterable[str]) -> None:
+    """--format must name a format; of ``sacct:…`` what stands before the colon."""
+    formats = sorted(known)
+    if name is not None and name.partition(":")[0] not in formats:
+        raise CommandError(f"no format {name!r}; known: {', '.join(formats)}", returncode=USAGE)
 
 
 def until_day(since: date | None, until: date | None) -> date | None:

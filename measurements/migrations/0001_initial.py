@@ -7,588 +7,944 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Allocation',
+            name="Allocation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('node_name', models.CharField(help_text='As the batch system names it.', max_length=255)),
-                ('start_ms', models.BigIntegerField()),
-                ('end_ms', models.BigIntegerField(help_text='Empty while it runs.', null=True)),
-                ('cpus', models.PositiveIntegerField(null=True)),
-                ('gpus', models.PositiveIntegerField(null=True)),
-                ('gpu_mask', models.PositiveBigIntegerField(default=0, help_text='Bit i: holds GPU index i; 0: indices not known.')),
-                ('exclusive', models.BooleanField(null=True)),
-                ('cpu_rate', models.FloatField(help_text='Mean CPU seconds per second held.', null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("node_name", models.CharField(help_text="As the batch system names it.", max_length=255)),
+                ("start_ms", models.BigIntegerField()),
+                ("end_ms", models.BigIntegerField(help_text="Empty while it runs.", null=True)),
+                ("cpus", models.PositiveIntegerField(null=True)),
+                ("gpus", models.PositiveIntegerField(null=True)),
+                (
+                    "gpu_mask",
+                    models.PositiveBigIntegerField(
+                        default=0, help_text="Bit i: holds GPU index i; 0: indices not known."
+                    ),
+                ),
+                ("exclusive", models.BooleanField(null=True)),
+                ("cpu_rate", models.FloatField(help_text="Mean CPU seconds per second held.", null=True)),
             ],
             options={
-                'ordering': ['run', 'node_name'],
+                "ordering": ["run", "node_name"],
             },
         ),
         migrations.CreateModel(
-            name='Channel',
+            name="Channel",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text='node, cpu0, dram0, gpu0, …', max_length=64)),
-                ('kind', models.CharField(choices=[('gauge', 'gauge'), ('counter', 'counter')], max_length=8)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(help_text="node, cpu0, dram0, gpu0, …", max_length=64)),
+                ("kind", models.CharField(choices=[("gauge", "gauge"), ("counter", "counter")], max_length=8)),
             ],
             options={
-                'ordering': ['node', 'name', 'kind'],
+                "ordering": ["node", "name", "kind"],
             },
         ),
         migrations.CreateModel(
-            name='Cluster',
+            name="Cluster",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=64, unique=True, verbose_name='name')),
-                ('longest_run_ms', models.BigIntegerField(default=0, help_text='Longest run seen [ms]: bounds the search for overlaps.')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=64, unique=True, verbose_name="name")),
+                (
+                    "longest_run_ms",
+                    models.BigIntegerField(
+                        default=0, help_text="Longest run seen [ms]: bounds the search for overlaps."
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'cluster',
-                'verbose_name_plural': 'clusters',
-                'ordering': ['name'],
+                "verbose_name": "cluster",
+                "verbose_name_plural": "clusters",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('raw_id', models.BigIntegerField(help_text='JobIDRaw; empty where the id is no number.', null=True)),
-                ('job_id', models.CharField(help_text='As the batch system shows it: 123, 36_1, 93+0.', max_length=255, verbose_name='job id')),
-                ('array_job_id', models.BigIntegerField(blank=True, null=True)),
-                ('array_task_id', models.BigIntegerField(blank=True, null=True)),
-                ('het_job_id', models.BigIntegerField(blank=True, null=True)),
-                ('het_offset', models.IntegerField(blank=True, null=True)),
-                ('username', models.CharField(blank=True, max_length=255, verbose_name='user')),
-                ('account', models.CharField(blank=True, help_text='Slurm account.', max_length=255, verbose_name='project')),
-                ('name', models.TextField(blank=True, verbose_name='name')),
-                ('partition', models.CharField(blank=True, max_length=255)),
-                ('qos', models.CharField(blank=True, max_length=255)),
-                ('comment', models.TextField(blank=True)),
-                ('admin_comment', models.TextField(blank=True)),
-                ('wckey', models.CharField(blank=True, max_length=255)),
-                ('state', models.CharField(help_text="Of its last run, in Slurm's spelling.", max_length=32, verbose_name='state')),
-                ('start_ms', models.BigIntegerField(help_text='Of its first run [ms since 1970, UTC].', null=True)),
-                ('end_ms', models.BigIntegerField(help_text='Of its last run; empty while it runs or waits.', null=True)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='jobs', to='measurements.cluster')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("raw_id", models.BigIntegerField(help_text="JobIDRaw; empty where the id is no number.", null=True)),
+                (
+                    "job_id",
+                    models.CharField(
+                        help_text="As the batch system shows it: 123, 36_1, 93+0.",
+                        max_length=255,
+                        verbose_name="job id",
+                    ),
+                ),
+                ("array_job_id", models.BigIntegerField(blank=True, null=True)),
+                ("array_task_id", models.BigIntegerField(blank=True, null=True)),
+                ("het_job_id", models.BigIntegerField(blank=True, null=True)),
+                ("het_offset", models.IntegerField(blank=True, null=True)),
+                ("username", models.CharField(blank=True, max_length=255, verbose_name="user")),
+                (
+                    "account",
+                    models.CharField(blank=True, help_text="Slurm account.", max_length=255, verbose_name="project"),
+                ),
+                ("name", models.TextField(blank=True, verbose_name="name")),
+                ("partition", models.CharField(blank=True, max_length=255)),
+                ("qos", models.CharField(blank=True, max_length=255)),
+                ("comment", models.TextField(blank=True)),
+                ("admin_comment", models.TextField(blank=True)),
+                ("wckey", models.CharField(blank=True, max_length=255)),
+                (
+                    "state",
+                    models.CharField(
+                        help_text="Of its last run, in Slurm's spelling.", max_length=32, verbose_name="state"
+                    ),
+                ),
+                ("start_ms", models.BigIntegerField(help_text="Of its first run [ms since 1970, UTC].", null=True)),
+                (
+                    "end_ms",
+                    models.BigIntegerField(help_text="Of its last run; empty while it runs or waits.", null=True),
+                ),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="jobs", to="measurements.cluster"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'job',
-                'verbose_name_plural': 'jobs',
-                'ordering': ['-start_ms', '-pk'],
-                'permissions': [('view_all_jobs', 'Can see the jobs of every user')],
+                "verbose_name": "job",
+                "verbose_name_plural": "jobs",
+                "ordering": ["-start_ms", "-pk"],
+                "permissions": [("view_all_jobs", "Can see the jobs of every user")],
             },
         ),
         migrations.CreateModel(
-            name='Batch',
+            name="Batch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('content', models.CharField(choices=[('power', 'Power'), ('jobs', 'Jobs')], max_length=8)),
-                ('source', models.CharField(help_text='File name as given.', max_length=1024)),
-                ('sha256', models.CharField(max_length=64)),
-                ('options', models.JSONField(default=dict, help_text="What the operator said; part of the batch's identity.")),
-                ('options_key', models.CharField(max_length=64)),
-                ('read', models.BigIntegerField(default=0)),
-                ('stored', models.BigIntegerField(default=0)),
-                ('duplicates', models.BigIntegerField(default=0)),
-                ('refused', models.BigIntegerField(default=0)),
-                ('committed_at', models.DateTimeField()),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='batches', to='measurements.cluster')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("content", models.CharField(choices=[("power", "Power"), ("jobs", "Jobs")], max_length=8)),
+                ("source", models.CharField(help_text="File name as given.", max_length=1024)),
+                ("sha256", models.CharField(max_length=64)),
+                (
+                    "options",
+                    models.JSONField(default=dict, help_text="What the operator said; part of the batch's identity."),
+                ),
+                ("options_key", models.CharField(max_length=64)),
+                ("read", models.BigIntegerField(default=0)),
+                ("stored", models.BigIntegerField(default=0)),
+                ("duplicates", models.BigIntegerField(default=0)),
+                ("refused", models.BigIntegerField(default=0)),
+                ("committed_at", models.DateTimeField()),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="batches", to="measurements.cluster"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-pk'],
+                "ordering": ["-pk"],
             },
         ),
         migrations.CreateModel(
-            name='DirtyDay',
+            name="DirtyDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.BigIntegerField()),
-                ('claimed_by', models.CharField(blank=True, db_index=True, default='', max_length=128)),
-                ('claimed_until', models.DateTimeField(null=True)),
-                ('day', models.DateField()),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='measurements.cluster')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("version", models.BigIntegerField()),
+                ("claimed_by", models.CharField(blank=True, db_index=True, default="", max_length=128)),
+                ("claimed_until", models.DateTimeField(null=True)),
+                ("day", models.DateField()),
+                ("cluster", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="measurements.cluster")),
             ],
         ),
         migrations.CreateModel(
-            name='JobEnergy',
+            name="JobEnergy",
             fields=[
-                ('energy_j', models.FloatField()),
-                ('gpu_energy_j', models.FloatField()),
-                ('filled_j', models.FloatField(help_text='Reported or estimated for what was not metered [J]; not part of energy_j.')),
-                ('covered_us', models.BigIntegerField()),
-                ('elapsed_us', models.BigIntegerField()),
-                ('samples', models.BigIntegerField()),
-                ('expected_samples', models.FloatField()),
-                ('quality', models.CharField(choices=[('none', 'none'), ('estimated', 'estimated'), ('reported', 'reported'), ('partial', 'partial'), ('apportioned', 'apportioned'), ('coarse', 'coarse'), ('metered', 'metered')], max_length=12)),
-                ('job', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='energy', serialize=False, to='measurements.job')),
-                ('flags', models.PositiveSmallIntegerField(default=0)),
+                ("energy_j", models.FloatField()),
+                ("gpu_energy_j", models.FloatField()),
+                (
+                    "filled_j",
+                    models.FloatField(
+                        help_text="Reported or estimated for what was not metered [J]; not part of energy_j."
+                    ),
+                ),
+                ("covered_us", models.BigIntegerField()),
+                ("elapsed_us", models.BigIntegerField()),
+                ("samples", models.BigIntegerField()),
+                ("expected_samples", models.FloatField()),
+                (
+                    "quality",
+                    models.CharField(
+                        choices=[
+                            ("none", "none"),
+                            ("estimated", "estimated"),
+                            ("reported", "reported"),
+                            ("partial", "partial"),
+                            ("apportioned", "apportioned"),
+                            ("coarse", "coarse"),
+                            ("metered", "metered"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "job",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="energy",
+                        serialize=False,
+                        to="measurements.job",
+                    ),
+                ),
+                ("flags", models.PositiveSmallIntegerField(default=0)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='DirtyJob',
+            name="DirtyJob",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.BigIntegerField()),
-                ('claimed_by', models.CharField(blank=True, db_index=True, default='', max_length=128)),
-                ('claimed_until', models.DateTimeField(null=True)),
-                ('job', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='dirty', to='measurements.job')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("version", models.BigIntegerField()),
+                ("claimed_by", models.CharField(blank=True, db_index=True, default="", max_length=128)),
+                ("claimed_until", models.DateTimeField(null=True)),
+                (
+                    "job",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="dirty", to="measurements.job"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Node',
+            name="Node",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255, verbose_name='name')),
-                ('level', models.CharField(choices=[('node', 'node'), ('chassis', 'chassis'), ('rack', 'rack'), ('infrastructure', 'infrastructure'), ('facility', 'facility')], default='node', help_text='Only nodes run jobs; the energy of a meter above them is never booked to users.', max_length=16)),
-                ('last_sample_ms', models.BigIntegerField(blank=True, editable=False, help_text='Newest stored sample [ms since 1970, UTC].', null=True)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='nodes', to='measurements.cluster')),
-                ('parent', models.ForeignKey(blank=True, help_text='The meter above; parent minus children is shown as other.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='children', to='measurements.node')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=255, verbose_name="name")),
+                (
+                    "level",
+                    models.CharField(
+                        choices=[
+                            ("node", "node"),
+                            ("chassis", "chassis"),
+                            ("rack", "rack"),
+                            ("infrastructure", "infrastructure"),
+                            ("facility", "facility"),
+                        ],
+                        default="node",
+                        help_text="Only nodes run jobs; the energy of a meter above them is never booked to users.",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "last_sample_ms",
+                    models.BigIntegerField(
+                        blank=True, editable=False, help_text="Newest stored sample [ms since 1970, UTC].", null=True
+                    ),
+                ),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="nodes", to="measurements.cluster"
+                    ),
+                ),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="The meter above; parent minus children is shown as other.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="children",
+                        to="measurements.node",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'node',
-                'verbose_name_plural': 'nodes',
-                'ordering': ['cluster', 'name'],
+                "verbose_name": "node",
+                "verbose_name_plural": "nodes",
+                "ordering": ["cluster", "name"],
             },
         ),
         migrations.CreateModel(
-            name='MeterPeriod',
+            name="MeterPeriod",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('valid_from_ms', models.BigIntegerField(default=0, help_text='First instant [ms since 1970, UTC]; 0: from the beginning.')),
-                ('automatic', models.BooleanField(default=False, help_text='Chosen at first ingest, not by a person.')),
-                ('channels', models.ManyToManyField(related_name='meter_periods', to='measurements.channel')),
-                ('node', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='meter_periods', to='measurements.node')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "valid_from_ms",
+                    models.BigIntegerField(
+                        default=0, help_text="First instant [ms since 1970, UTC]; 0: from the beginning."
+                    ),
+                ),
+                ("automatic", models.BooleanField(default=False, help_text="Chosen at first ingest, not by a person.")),
+                ("channels", models.ManyToManyField(related_name="meter_periods", to="measurements.channel")),
+                (
+                    "node",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="meter_periods",
+                        to="measurements.node",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['node', 'valid_from_ms'],
+                "ordering": ["node", "valid_from_ms"],
             },
         ),
         migrations.CreateModel(
-            name='DirtyNodeDay',
+            name="DirtyNodeDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.BigIntegerField()),
-                ('claimed_by', models.CharField(blank=True, db_index=True, default='', max_length=128)),
-                ('claimed_until', models.DateTimeField(null=True)),
-                ('day', models.DateField()),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='measurements.cluster')),
-                ('node', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='measurements.node')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("version", models.BigIntegerField()),
+                ("claimed_by", models.CharField(blank=True, db_index=True, default="", max_length=128)),
+                ("claimed_until", models.DateTimeField(null=True)),
+                ("day", models.DateField()),
+                ("cluster", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="measurements.cluster")),
+                (
+                    "node",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="measurements.node"
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='channel',
-            name='node',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='channels', to='measurements.node'),
+            model_name="channel",
+            name="node",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="channels", to="measurements.node"
+            ),
         ),
         migrations.CreateModel(
-            name='AllocationEnergy',
+            name="AllocationEnergy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('energy_j', models.FloatField()),
-                ('gpu_energy_j', models.FloatField(help_text='Part of energy_j [J].')),
-                ('first_quarter', models.PositiveSmallIntegerField()),
-                ('quarters', models.BinaryField(help_text='[J] by quarter hour from first_quarter on, float64')),
-                ('covered_us', models.BigIntegerField()),
-                ('elapsed_us', models.BigIntegerField()),
-                ('samples', models.IntegerField()),
-                ('expected_samples', models.FloatField(help_text='Elapsed ÷ nominal interval.')),
-                ('apportioned', models.BooleanField()),
-                ('flags', models.PositiveSmallIntegerField(default=0)),
-                ('allocation', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='energies', to='measurements.allocation')),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='energies', to='measurements.job')),
-                ('node', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='measurements.node')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("day", models.DateField()),
+                ("energy_j", models.FloatField()),
+                ("gpu_energy_j", models.FloatField(help_text="Part of energy_j [J].")),
+                ("first_quarter", models.PositiveSmallIntegerField()),
+                ("quarters", models.BinaryField(help_text="[J] by quarter hour from first_quarter on, float64")),
+                ("covered_us", models.BigIntegerField()),
+                ("elapsed_us", models.BigIntegerField()),
+                ("samples", models.IntegerField()),
+                ("expected_samples", models.FloatField(help_text="Elapsed ÷ nominal interval.")),
+                ("apportioned", models.BooleanField()),
+                ("flags", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "allocation",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="energies",
+                        to="measurements.allocation",
+                    ),
+                ),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="energies", to="measurements.job"
+                    ),
+                ),
+                (
+                    "node",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="measurements.node"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['node', 'day', 'allocation'],
+                "ordering": ["node", "day", "allocation"],
             },
         ),
         migrations.AddField(
-            model_name='allocation',
-            name='node',
-            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='allocations', to='measurements.node'),
+            model_name="allocation",
+            name="node",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="allocations",
+                to="measurements.node",
+            ),
         ),
         migrations.CreateModel(
-            name='NodeAlias',
+            name="NodeAlias",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('alias', models.CharField(db_index=True, max_length=255)),
-                ('valid_from', models.DateField(default=datetime.date(1970, 1, 1))),
-                ('valid_to', models.DateField(blank=True, help_text='First UTC day on which it is not in use any more.', null=True)),
-                ('node', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='aliases', to='measurements.node')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("alias", models.CharField(db_index=True, max_length=255)),
+                ("valid_from", models.DateField(default=datetime.date(1970, 1, 1))),
+                (
+                    "valid_to",
+                    models.DateField(
+                        blank=True, help_text="First UTC day on which it is not in use any more.", null=True
+                    ),
+                ),
+                (
+                    "node",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="aliases", to="measurements.node"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['alias', 'valid_from'],
+                "ordering": ["alias", "valid_from"],
             },
         ),
         migrations.CreateModel(
-            name='NodeDay',
+            name="NodeDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('metered_j', models.FloatField()),
-                ('jobs_j', models.FloatField()),
-                ('unallocated_j', models.FloatField()),
-                ('unplaced_j', models.FloatField(help_text='Joules of a counter that are known but not placed [J].')),
-                ('covered_us', models.BigIntegerField()),
-                ('samples', models.BigIntegerField()),
-                ('margin_ms', models.BigIntegerField(help_text='How far beyond the day samples were read [ms].')),
-                ('flags', models.PositiveSmallIntegerField(default=0)),
-                ('metered_quarters', models.BinaryField(help_text='[J], 96 float64')),
-                ('unallocated_quarters', models.BinaryField(help_text='[J], 96 float64')),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='measurements.cluster')),
-                ('node', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='measurements.node')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("day", models.DateField()),
+                ("metered_j", models.FloatField()),
+                ("jobs_j", models.FloatField()),
+                ("unallocated_j", models.FloatField()),
+                ("unplaced_j", models.FloatField(help_text="Joules of a counter that are known but not placed [J].")),
+                ("covered_us", models.BigIntegerField()),
+                ("samples", models.BigIntegerField()),
+                ("margin_ms", models.BigIntegerField(help_text="How far beyond the day samples were read [ms].")),
+                ("flags", models.PositiveSmallIntegerField(default=0)),
+                ("metered_quarters", models.BinaryField(help_text="[J], 96 float64")),
+                ("unallocated_quarters", models.BinaryField(help_text="[J], 96 float64")),
+                ("cluster", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="measurements.cluster")),
+                (
+                    "node",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="measurements.node"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['cluster', 'day', 'node'],
+                "ordering": ["cluster", "day", "node"],
             },
         ),
         migrations.CreateModel(
-            name='NodeHour',
+            name="NodeHour",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('hour', models.PositiveSmallIntegerField()),
-                ('energy_j', models.FloatField()),
-                ('unallocated_j', models.FloatField()),
-                ('covered_us', models.BigIntegerField()),
-                ('samples', models.IntegerField()),
-                ('min_w', models.FloatField(null=True)),
-                ('max_w', models.FloatField(null=True)),
-                ('node', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='measurements.node')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("day", models.DateField()),
+                ("hour", models.PositiveSmallIntegerField()),
+                ("energy_j", models.FloatField()),
+                ("unallocated_j", models.FloatField()),
+                ("covered_us", models.BigIntegerField()),
+                ("samples", models.IntegerField()),
+                ("min_w", models.FloatField(null=True)),
+                ("max_w", models.FloatField(null=True)),
+                (
+                    "node",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="measurements.node"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['node', 'day', 'hour'],
+                "ordering": ["node", "day", "hour"],
             },
         ),
         migrations.CreateModel(
-            name='NodeType',
+            name="NodeType",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=128, verbose_name='name')),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='node_types', to='measurements.cluster')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=128, verbose_name="name")),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="node_types",
+                        to="measurements.cluster",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'node type',
-                'verbose_name_plural': 'node types',
-                'ordering': ['cluster', 'name'],
+                "verbose_name": "node type",
+                "verbose_name_plural": "node types",
+                "ordering": ["cluster", "name"],
             },
         ),
         migrations.CreateModel(
-            name='NodeConfig',
+            name="NodeConfig",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('valid_from', models.DateField(default=datetime.date(1970, 1, 1), help_text='First UTC day; 1970-01-01: from the beginning.')),
-                ('cpus', models.PositiveIntegerField(blank=True, help_text='As the batch system counts them.', null=True)),
-                ('gpus', models.PositiveIntegerField(blank=True, null=True)),
-                ('threads_per_core', models.PositiveSmallIntegerField(blank=True, null=True)),
-                ('cpu_model', models.CharField(blank=True, max_length=255)),
-                ('gpu_model', models.CharField(blank=True, max_length=255)),
-                ('memory_gib', models.FloatField(blank=True, help_text='[GiB]', null=True)),
-                ('idle_w', models.FloatField(blank=True, help_text='Idle power of the node without its GPUs [W].', null=True)),
-                ('rated_w', models.FloatField(blank=True, help_text='Rated power of the node without its GPUs [W].', null=True)),
-                ('ceiling_w', models.FloatField(blank=True, help_text='No reading of its meter can be above this [W].', null=True)),
-                ('node', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='configs', to='measurements.node')),
-                ('node_type', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='configs', to='measurements.nodetype')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "valid_from",
+                    models.DateField(
+                        default=datetime.date(1970, 1, 1), help_text="First UTC day; 1970-01-01: from the beginning."
+                    ),
+                ),
+                (
+                    "cpus",
+                    models.PositiveIntegerField(blank=True, help_text="As the batch system counts them.", null=True),
+                ),
+                ("gpus", models.PositiveIntegerField(blank=True, null=True)),
+                ("threads_per_core", models.PositiveSmallIntegerField(blank=True, null=True)),
+                ("cpu_model", models.CharField(blank=True, max_length=255)),
+                ("gpu_model", models.CharField(blank=True, max_length=255)),
+                ("memory_gib", models.FloatField(blank=True, help_text="[GiB]", null=True)),
+                (
+                    "idle_w",
+                    models.FloatField(blank=True, help_text="Idle power of the node without its GPUs [W].", null=True),
+                ),
+                (
+                    "rated_w",
+                    models.FloatField(blank=True, help_text="Rated power of the node without its GPUs [W].", null=True),
+                ),
+                (
+                    "ceiling_w",
+                    models.FloatField(
+                        blank=True, help_text="No reading of its meter can be above this [W].", null=True
+                    ),
+                ),
+                (
+                    "node",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="configs", to="measurements.node"
+                    ),
+                ),
+                (
+                    "node_type",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="configs", to="measurements.nodetype"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['node', 'valid_from'],
+                "ordering": ["node", "valid_from"],
             },
         ),
         migrations.CreateModel(
-            name='PendingCorrection',
+            name="PendingCorrection",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('content', models.CharField(choices=[('power', 'Power'), ('jobs', 'Jobs')], max_length=8)),
-                ('rows', models.BigIntegerField()),
-                ('detail', models.JSONField(default=dict)),
-                ('payload', models.BinaryField(help_text='Parquet: the samples.', null=True)),
-                ('batch', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='pending_corrections', to='measurements.batch')),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='pending_corrections', to='measurements.cluster')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("day", models.DateField()),
+                ("content", models.CharField(choices=[("power", "Power"), ("jobs", "Jobs")], max_length=8)),
+                ("rows", models.BigIntegerField()),
+                ("detail", models.JSONField(default=dict)),
+                ("payload", models.BinaryField(help_text="Parquet: the samples.", null=True)),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="pending_corrections",
+                        to="measurements.batch",
+                    ),
+                ),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="pending_corrections",
+                        to="measurements.cluster",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['cluster', 'day', 'pk'],
+                "ordering": ["cluster", "day", "pk"],
             },
         ),
         migrations.CreateModel(
-            name='PolicyPeriod',
+            name="PolicyPeriod",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('valid_from', models.DateField(default=datetime.date(1970, 1, 1), help_text='First UTC day; 1970-01-01: from the beginning.')),
-                ('policy', models.CharField(choices=[('allocation', 'allocation'), ('hybrid', 'hybrid')], max_length=16)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='policy_periods', to='measurements.cluster')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "valid_from",
+                    models.DateField(
+                        default=datetime.date(1970, 1, 1), help_text="First UTC day; 1970-01-01: from the beginning."
+                    ),
+                ),
+                (
+                    "policy",
+                    models.CharField(choices=[("allocation", "allocation"), ("hybrid", "hybrid")], max_length=16),
+                ),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="policy_periods",
+                        to="measurements.cluster",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['cluster', 'valid_from'],
+                "ordering": ["cluster", "valid_from"],
             },
         ),
         migrations.CreateModel(
-            name='ProjectDay',
+            name="ProjectDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('energy_j', models.FloatField()),
-                ('gpu_energy_j', models.FloatField()),
-                ('filled_j', models.FloatField(help_text='Reported or estimated for what was not metered [J]; not part of energy_j.')),
-                ('covered_us', models.BigIntegerField()),
-                ('elapsed_us', models.BigIntegerField()),
-                ('samples', models.BigIntegerField()),
-                ('expected_samples', models.FloatField()),
-                ('quality', models.CharField(choices=[('none', 'none'), ('estimated', 'estimated'), ('reported', 'reported'), ('partial', 'partial'), ('apportioned', 'apportioned'), ('coarse', 'coarse'), ('metered', 'metered')], max_length=12)),
-                ('account', models.CharField(max_length=255)),
-                ('day', models.DateField()),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='measurements.cluster')),
-                ('node_type', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='measurements.nodetype')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("energy_j", models.FloatField()),
+                ("gpu_energy_j", models.FloatField()),
+                (
+                    "filled_j",
+                    models.FloatField(
+                        help_text="Reported or estimated for what was not metered [J]; not part of energy_j."
+                    ),
+                ),
+                ("covered_us", models.BigIntegerField()),
+                ("elapsed_us", models.BigIntegerField()),
+                ("samples", models.BigIntegerField()),
+                ("expected_samples", models.FloatField()),
+                (
+                    "quality",
+                    models.CharField(
+                        choices=[
+                            ("none", "none"),
+                            ("estimated", "estimated"),
+                            ("reported", "reported"),
+                            ("partial", "partial"),
+                            ("apportioned", "apportioned"),
+                            ("coarse", "coarse"),
+                            ("metered", "metered"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("account", models.CharField(max_length=255)),
+                ("day", models.DateField()),
+                ("cluster", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="measurements.cluster")),
+                (
+                    "node_type",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="measurements.nodetype"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Quarantine',
+            name="Quarantine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(max_length=128)),
-                ('count', models.BigIntegerField()),
-                ('first_line', models.BigIntegerField()),
-                ('example', models.TextField(blank=True, help_text='What the first such line held, and what to do.')),
-                ('lines', models.BinaryField(help_text="gzip: the refused lines, each as 'number<TAB>text'.")),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='quarantine', to='measurements.batch')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("reason", models.CharField(max_length=128)),
+                ("count", models.BigIntegerField()),
+                ("first_line", models.BigIntegerField()),
+                ("example", models.TextField(blank=True, help_text="What the first such line held, and what to do.")),
+                ("lines", models.BinaryField(help_text="gzip: the refused lines, each as 'number<TAB>text'.")),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="quarantine", to="measurements.batch"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['batch', 'first_line'],
+                "ordering": ["batch", "first_line"],
             },
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sluid', models.CharField(blank=True, max_length=14)),
-                ('submit_ms', models.BigIntegerField(null=True)),
-                ('start_ms', models.BigIntegerField(null=True)),
-                ('end_ms', models.BigIntegerField(help_text='Empty while it runs or waits.', null=True)),
-                ('state', models.CharField(max_length=32)),
-                ('suspended_s', models.FloatField(default=0.0, help_text='[s], part of the wall time: the node stays held.')),
-                ('time_limit_s', models.BigIntegerField(null=True)),
-                ('cpus', models.PositiveIntegerField(help_text='Of all its nodes.', null=True)),
-                ('gpus', models.PositiveIntegerField(help_text='Of all its nodes.', null=True)),
-                ('memory_bytes', models.BigIntegerField(null=True)),
-                ('exclusive', models.BooleanField(help_text='Empty: not stated.', null=True)),
-                ('total_cpu_s', models.FloatField(help_text='CPU time of all its processes [s].', null=True)),
-                ('consumed_energy_j', models.FloatField(help_text="The batch system's own figure [J].", null=True)),
-                ('cancelled_by_uid', models.BigIntegerField(null=True)),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='measurements.job')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("sluid", models.CharField(blank=True, max_length=14)),
+                ("submit_ms", models.BigIntegerField(null=True)),
+                ("start_ms", models.BigIntegerField(null=True)),
+                ("end_ms", models.BigIntegerField(help_text="Empty while it runs or waits.", null=True)),
+                ("state", models.CharField(max_length=32)),
+                (
+                    "suspended_s",
+                    models.FloatField(default=0.0, help_text="[s], part of the wall time: the node stays held."),
+                ),
+                ("time_limit_s", models.BigIntegerField(null=True)),
+                ("cpus", models.PositiveIntegerField(help_text="Of all its nodes.", null=True)),
+                ("gpus", models.PositiveIntegerField(help_text="Of all its nodes.", null=True)),
+                ("memory_bytes", models.BigIntegerField(null=True)),
+                ("exclusive", models.BooleanField(help_text="Empty: not stated.", null=True)),
+                ("total_cpu_s", models.FloatField(help_text="CPU time of all its processes [s].", null=True)),
+                ("consumed_energy_j", models.FloatField(help_text="The batch system's own figure [J].", null=True)),
+                ("cancelled_by_uid", models.BigIntegerField(null=True)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="runs", to="measurements.job"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['job', 'start_ms', 'pk'],
+                "ordering": ["job", "start_ms", "pk"],
             },
         ),
         migrations.AddField(
-            model_name='allocation',
-            name='run',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='allocations', to='measurements.run'),
+            model_name="allocation",
+            name="run",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="allocations", to="measurements.run"
+            ),
         ),
         migrations.CreateModel(
-            name='SealedDay',
+            name="SealedDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('sealed_at', models.DateTimeField()),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sealed_days', to='measurements.cluster')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("day", models.DateField()),
+                ("sealed_at", models.DateTimeField()),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="sealed_days",
+                        to="measurements.cluster",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['cluster', 'day'],
+                "ordering": ["cluster", "day"],
             },
         ),
         migrations.CreateModel(
-            name='Segment',
+            name="Segment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('batch_no', models.BigIntegerField(help_text='Newest batch in it: where two segments differ, the greater wins.')),
-                ('level', models.PositiveSmallIntegerField(default=0, help_text='0 as ingested, 1 folded, 2 compacted.')),
-                ('unique', models.BooleanField(help_text='No instant of a channel comes twice in it.')),
-                ('rows', models.BigIntegerField()),
-                ('bytes', models.BigIntegerField()),
-                ('sha256', models.CharField(max_length=64)),
-                ('first_ms', models.BigIntegerField()),
-                ('last_ms', models.BigIntegerField()),
-                ('path', models.CharField(blank=True, help_text="Below the store's root; empty if inline.", max_length=255)),
-                ('inline', models.BinaryField(null=True)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='segments', to='measurements.cluster')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("day", models.DateField()),
+                (
+                    "batch_no",
+                    models.BigIntegerField(
+                        help_text="Newest batch in it: where two segments differ, the greater wins."
+                    ),
+                ),
+                (
+                    "level",
+                    models.PositiveSmallIntegerField(default=0, help_text="0 as ingested, 1 folded, 2 compacted."),
+                ),
+                ("unique", models.BooleanField(help_text="No instant of a channel comes twice in it.")),
+                ("rows", models.BigIntegerField()),
+                ("bytes", models.BigIntegerField()),
+                ("sha256", models.CharField(max_length=64)),
+                ("first_ms", models.BigIntegerField()),
+                ("last_ms", models.BigIntegerField()),
+                (
+                    "path",
+                    models.CharField(blank=True, help_text="Below the store's root; empty if inline.", max_length=255),
+                ),
+                ("inline", models.BinaryField(null=True)),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="segments", to="measurements.cluster"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['cluster', 'day', 'batch_no', 'pk'],
+                "ordering": ["cluster", "day", "batch_no", "pk"],
             },
         ),
         migrations.CreateModel(
-            name='UserDay',
+            name="UserDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('energy_j', models.FloatField()),
-                ('gpu_energy_j', models.FloatField()),
-                ('filled_j', models.FloatField(help_text='Reported or estimated for what was not metered [J]; not part of energy_j.')),
-                ('covered_us', models.BigIntegerField()),
-                ('elapsed_us', models.BigIntegerField()),
-                ('samples', models.BigIntegerField()),
-                ('expected_samples', models.FloatField()),
-                ('quality', models.CharField(choices=[('none', 'none'), ('estimated', 'estimated'), ('reported', 'reported'), ('partial', 'partial'), ('apportioned', 'apportioned'), ('coarse', 'coarse'), ('metered', 'metered')], max_length=12)),
-                ('username', models.CharField(max_length=255)),
-                ('day', models.DateField()),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='measurements.cluster')),
-                ('node_type', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='measurements.nodetype')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("energy_j", models.FloatField()),
+                ("gpu_energy_j", models.FloatField()),
+                (
+                    "filled_j",
+                    models.FloatField(
+                        help_text="Reported or estimated for what was not metered [J]; not part of energy_j."
+                    ),
+                ),
+                ("covered_us", models.BigIntegerField()),
+                ("elapsed_us", models.BigIntegerField()),
+                ("samples", models.BigIntegerField()),
+                ("expected_samples", models.FloatField()),
+                (
+                    "quality",
+                    models.CharField(
+                        choices=[
+                            ("none", "none"),
+                            ("estimated", "estimated"),
+                            ("reported", "reported"),
+                            ("partial", "partial"),
+                            ("apportioned", "apportioned"),
+                            ("coarse", "coarse"),
+                            ("metered", "metered"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("username", models.CharField(max_length=255)),
+                ("day", models.DateField()),
+                ("cluster", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="measurements.cluster")),
+                (
+                    "node_type",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="measurements.nodetype"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ChannelPeriod',
+            name="ChannelPeriod",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('valid_from', models.DateField(default=datetime.date(1970, 1, 1))),
-                ('nominal_ms', models.PositiveIntegerField(blank=True, help_text='Nominal interval [ms].', null=True)),
-                ('max_gap_ms', models.PositiveBigIntegerField(blank=True, help_text='Longest gap bridged [ms].', null=True)),
-                ('wrap_uj', models.BigIntegerField(blank=True, help_text='A counter wraps at this [µJ].', null=True)),
-                ('source', models.CharField(blank=True, help_text='ipmi_dcmi, redfish, rapl, nvml, pdu, …', max_length=32)),
-                ('covers_gpus', models.BooleanField(blank=True, help_text='Whether a node channel includes the GPUs; empty: it does.', null=True)),
-                ('dc', models.BooleanField(default=False, help_text='Measured behind the power supply (DC), not at the wall (AC).')),
-                ('channel', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='periods', to='measurements.channel')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("valid_from", models.DateField(default=datetime.date(1970, 1, 1))),
+                ("nominal_ms", models.PositiveIntegerField(blank=True, help_text="Nominal interval [ms].", null=True)),
+                (
+                    "max_gap_ms",
+                    models.PositiveBigIntegerField(blank=True, help_text="Longest gap bridged [ms].", null=True),
+                ),
+                ("wrap_uj", models.BigIntegerField(blank=True, help_text="A counter wraps at this [µJ].", null=True)),
+                (
+                    "source",
+                    models.CharField(blank=True, help_text="ipmi_dcmi, redfish, rapl, nvml, pdu, …", max_length=32),
+                ),
+                (
+                    "covers_gpus",
+                    models.BooleanField(
+                        blank=True, help_text="Whether a node channel includes the GPUs; empty: it does.", null=True
+                    ),
+                ),
+                (
+                    "dc",
+                    models.BooleanField(
+                        default=False, help_text="Measured behind the power supply (DC), not at the wall (AC)."
+                    ),
+                ),
+                (
+                    "channel",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="periods", to="measurements.channel"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['channel', 'valid_from'],
-                'constraints': [models.UniqueConstraint(fields=('channel', 'valid_from'), name='channel_period_once'), models.CheckConstraint(condition=models.Q(('nominal_ms__isnull', True), ('nominal_ms__gt', 0), _connector='OR'), name='nominal_positive')],
+                "ordering": ["channel", "valid_from"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("channel", "valid_from"), name="channel_period_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("nominal_ms__isnull", True), ("nominal_ms__gt", 0), _connector="OR"),
+                        name="nominal_positive",
+                    ),
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='batch',
-            constraint=models.UniqueConstraint(fields=('cluster', 'content', 'sha256', 'options_key'), name='batch_once'),
+            model_name="batch",
+            constraint=models.UniqueConstraint(
+                fields=("cluster", "content", "sha256", "options_key"), name="batch_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='dirtyday',
-            constraint=models.UniqueConstraint(fields=('cluster', 'day'), name='dirty_day_once'),
+            model_name="dirtyday",
+            constraint=models.UniqueConstraint(fields=("cluster", "day"), name="dirty_day_once"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(fields=['cluster', 'raw_id'], name='job_raw_id'),
+            model_name="job",
+            index=models.Index(fields=["cluster", "raw_id"], name="job_raw_id"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(fields=['cluster', 'job_id'], name='job_shown_id'),
+            model_name="job",
+            index=models.Index(fields=["cluster", "job_id"], name="job_shown_id"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(fields=['cluster', 'array_job_id'], name='job_array'),
+            model_name="job",
+            index=models.Index(fields=["cluster", "array_job_id"], name="job_array"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(fields=['cluster', 'het_job_id'], name='job_het'),
+            model_name="job",
+            index=models.Index(fields=["cluster", "het_job_id"], name="job_het"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(fields=['username', '-start_ms'], name='job_user_start'),
+            model_name="job",
+            index=models.Index(fields=["username", "-start_ms"], name="job_user_start"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(fields=['account', '-start_ms'], name='job_account_start'),
+            model_name="job",
+            index=models.Index(fields=["account", "-start_ms"], name="job_account_start"),
         ),
         migrations.AddConstraint(
-            model_name='node',
-            constraint=models.UniqueConstraint(fields=('cluster', 'name'), name='node_once'),
+            model_name="node",
+            constraint=models.UniqueConstraint(fields=("cluster", "name"), name="node_once"),
         ),
         migrations.AddConstraint(
-            model_name='meterperiod',
-            constraint=models.UniqueConstraint(fields=('node', 'valid_from_ms'), name='meter_period_once'),
+            model_name="meterperiod",
+            constraint=models.UniqueConstraint(fields=("node", "valid_from_ms"), name="meter_period_once"),
         ),
         migrations.AddConstraint(
-            model_name='dirtynodeday',
-            constraint=models.UniqueConstraint(fields=('cluster', 'day', 'node'), name='dirty_node_day_once'),
+            model_name="dirtynodeday",
+            constraint=models.UniqueConstraint(fields=("cluster", "day", "node"), name="dirty_node_day_once"),
         ),
         migrations.AddConstraint(
-            model_name='channel',
-            constraint=models.UniqueConstraint(fields=('node', 'name', 'kind'), name='channel_once'),
+            model_name="channel",
+            constraint=models.UniqueConstraint(fields=("node", "name", "kind"), name="channel_once"),
         ),
         migrations.AddIndex(
-            model_name='allocationenergy',
-            index=models.Index(fields=['node', 'day'], name='allocation_energy_node_day'),
+            model_name="allocationenergy",
+            index=models.Index(fields=["node", "day"], name="allocation_energy_node_day"),
         ),
         migrations.AddConstraint(
-            model_name='allocationenergy',
-            constraint=models.UniqueConstraint(fields=('allocation', 'day'), name='allocation_energy_once'),
+            model_name="allocationenergy",
+            constraint=models.UniqueConstraint(fields=("allocation", "day"), name="allocation_energy_once"),
         ),
         migrations.AddIndex(
-            model_name='nodeday',
-            index=models.Index(fields=['cluster', 'day'], name='node_day_cluster'),
+            model_name="nodeday",
+            index=models.Index(fields=["cluster", "day"], name="node_day_cluster"),
         ),
         migrations.AddConstraint(
-            model_name='nodeday',
-            constraint=models.UniqueConstraint(fields=('node', 'day'), name='node_day_once'),
+            model_name="nodeday",
+            constraint=models.UniqueConstraint(fields=("node", "day"), name="node_day_once"),
         ),
         migrations.AddConstraint(
-            model_name='nodehour',
-            constraint=models.UniqueConstraint(fields=('node', 'day', 'hour'), name='node_hour_once'),
+            model_name="nodehour",
+            constraint=models.UniqueConstraint(fields=("node", "day", "hour"), name="node_hour_once"),
         ),
         migrations.AddConstraint(
-            model_name='nodetype',
-            constraint=models.UniqueConstraint(fields=('cluster', 'name'), name='node_type_once'),
+            model_name="nodetype",
+            constraint=models.UniqueConstraint(fields=("cluster", "name"), name="node_type_once"),
         ),
         migrations.AddConstraint(
-            model_name='nodeconfig',
-            constraint=models.UniqueConstraint(fields=('node', 'valid_from'), name='node_config_once'),
+            model_name="nodeconfig",
+            constraint=models.UniqueConstraint(fields=("node", "valid_from"), name="node_config_once"),
         ),
         migrations.AddConstraint(
-            model_name='policyperiod',
-            constraint=models.UniqueConstraint(fields=('cluster', 'valid_from'), name='policy_period_once'),
+            model_name="policyperiod",
+            constraint=models.UniqueConstraint(fields=("cluster", "valid_from"), name="policy_period_once"),
         ),
         migrations.AddIndex(
-            model_name='projectday',
-            index=models.Index(fields=['cluster', 'day'], name='project_day_cluster'),
+            model_name="projectday",
+            index=models.Index(fields=["cluster", "day"], name="project_day_cluster"),
         ),
         migrations.AddConstraint(
-            model_name='projectday',
-            constraint=models.UniqueConstraint(fields=('account', 'cluster', 'day', 'node_type'), name='project_day_once'),
+            model_name="projectday",
+            constraint=models.UniqueConstraint(
+                fields=("account", "cluster", "day", "node_type"), name="project_day_once"
+            ),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('sluid', ''), _negated=True), fields=['sluid'], name='run_sluid'),
+            model_name="run",
+            index=models.Index(condition=models.Q(("sluid", ""), _negated=True), fields=["sluid"], name="run_sluid"),
         ),
         migrations.AddIndex(
-            model_name='allocation',
-            index=models.Index(fields=['node', 'start_ms'], name='allocation_node_start'),
+            model_name="allocation",
+            index=models.Index(fields=["node", "start_ms"], name="allocation_node_start"),
         ),
         migrations.AddIndex(
-            model_name='allocation',
-            index=models.Index(condition=models.Q(('node__isnull', True)), fields=['node_name'], name='allocation_homeless'),
+            model_name="allocation",
+            index=models.Index(
+                condition=models.Q(("node__isnull", True)), fields=["node_name"], name="allocation_homeless"
+            ),
         ),
         migrations.AddIndex(
-            model_name='allocation',
-            index=models.Index(condition=models.Q(('end_ms__isnull', True)), fields=['node'], name='allocation_open'),
+            model_name="allocation",
+            index=models.Index(condition=models.Q(("end_ms__isnull", True)), fields=["node"], name="allocation_open"),
         ),
         migrations.AddConstraint(
-            model_name='allocation',
-            constraint=models.UniqueConstraint(fields=('run', 'node_name'), name='allocation_once'),
+            model_name="allocation",
+            constraint=models.UniqueConstraint(fields=("run", "node_name"), name="allocation_once"),
         ),
         migrations.AddConstraint(
-            model_name='sealedday',
-            constraint=models.UniqueConstraint(fields=('cluster', 'day'), name='sealed_day_once'),
+            model_name="sealedday",
+            constraint=models.UniqueConstraint(fields=("cluster", "day"), name="sealed_day_once"),
         ),
         migrations.AddIndex(
-            model_name='segment',
-            index=models.Index(fields=['cluster', 'day'], name='segment_day'),
+            model_name="segment",
+            index=models.Index(fields=["cluster", "day"], name="segment_day"),
         ),
         migrations.AddIndex(
-            model_name='userday',
-            index=models.Index(fields=['cluster', 'day'], name='user_day_cluster'),
+            model_name="userday",
+            index=models.Index(fields=["cluster", "day"], name="user_day_cluster"),
         ),
         migrations.AddConstraint(
-            model_name='userday',
-            constraint=models.UniqueConstraint(fields=('username', 'cluster', 'day', 'node_type'), name='user_day_once'),
+            model_name="userday",
+            constraint=models.UniqueConstraint(
+                fields=("username", "cluster", "day", "node_type"), name="user_day_once"
+            ),
         ),
     ]

@@ -54,7 +54,7 @@ def detect_jobs(source: Source, fmt: str | None = None) -> JobParser:
 
 
 def _declared(fmt: str) -> JobParser:
-    fields = tuple(name.strip() for name in fmt[len(_DECLARED) :].split(","))
+    fields = tuple(name.partition("%")[0].strip() for name in fmt[len(_DECLARED) :].split(","))
     lower = [name.lower() for name in fields]
     if not all(fields) or len(set(lower)) < len(lower):
         raise UnusableFile(f"{fmt!r}: name each column once, as given to sacct --format")

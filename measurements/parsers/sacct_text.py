@@ -95,7 +95,12 @@ def columns_of(text: str) -> Columns | None:
     trailing = len(names) > 1 and names[-1] == ""
     names = names[:-1] if trailing else names
     known = {"jobid", "jobidraw"} & set(names) and "state" in names
-    return Columns(tuple(name.partition("%")[0] for name in names), trailing) if known else None
+    return Columns(tuple(_column(name) for name in names), trailing) if known else None
+
+
+def _column(name: str) -> str:
+    """A column's name without the width that sacct takes with it (JobName%50)."""
+    return name.strip().lower().partition("%")[0]
 
 
 def is_xdmod_row(text: str) -> bool:
@@ -115,13 +120,13 @@ def read(
 ) -> Iterator[JobChunk]:
     """The jobs of sacct text; ``fields`` are the declared columns, else the text's own header or XDMoD's 26."""
     lines = Lines(source.lines())
-    columns = Columns(tuple(name.strip().lower() for name in fields)) if fields else _own_columns(lines, source.name)
+    columns = Columns(tuple(_column(name) for name in fields)) if fields else _own_columns(lines, source.name)
     if not {"jobid", "jobidraw"} & set(columns.names) or "state" not in columns.names:
         raise UnusableFile(f"{source.name}: sacct text needs JobID and State; {_CURE}")
     lacking = [name for name in ("Start", "End", "NodeList") if name.lower() not in columns.names]
     warnings = [f"no column {', '.join(lacking)}: these jobs cannot be booked to nodes"] if lacking else []
     clock = Clock(options.time_zone, now_ms)
-    return chunked(source, _rows(lines, columns), lambda line, row: _record(line, row, clock), warnings)
+    return chunked(source, _rows(lines, columns, warnings), lambda line, row: _record(line, row, clock), warnings)
 
 
 def _own_columns(lines: Lines, name: str) -> Columns:
@@ -138,7 +143,9 @@ def _own_columns(lines: Lines, name: str) -> Columns:
     raise UnusableFile(f"{name}: sacct text without a known header; {_CURE}")
 
 
-def _rows(lines: Lines, columns: Columns) -> Iterator[tuple[int, str, dict[str, str] | RowRefused]]:
+def _rows(
+    lines: Lines, columns: Columns, warnings: list[str]
+) -> Iterator[tuple[int, str, dict[str, str] | RowRefused]]:
     """The rows by column; a header among them sets the columns anew (files put one behind the other)."""
     for line, text in lines:
         header = columns_of(text)
@@ -146,6 +153,11 @@ def _rows(lines: Lines, columns: Columns) -> Iterator[tuple[int, str, dict[str, 
             columns = header
         elif text.strip():
             fields = columns.split(text) or _continued(lines, columns, text)
+            if fields is not None and columns.job_name == len(fields) - 1:
+                rest = _rest_of_name(lines, columns)
+                fields[-1] += rest
+                if rest:
+                    warnings.append(f"line {line}: the name of this job goes on in the lines below it")
             yield line, text, _by_name(columns, fields, text)
 
 
@@ -172,6 +184,21 @@ def _continued(lines: Lines, columns: Columns, text: str) -> list[str] | None:
         return columns.split(text)
     lines.give_back(taken)
     return None
+
+
+def _rest_of_name(lines: Lines, columns: Columns) -> str:
+    """What follows a row that ends with JobName: lines that are no row, nor a broken one, which begins with an id."""
+    rest = ""
+    for _ in range(NAME_LINES):
+        following = next(lines, None)
+        if following is None:
+            break
+        text = following[1]
+        if not text.strip() or text[0].isdigit() or columns_of(text) or columns.split(text) is not None:
+            lines.give_back([following])
+            break
+        rest += f"\n{text}"
+    return rest
 
 
 def _record(line: int, row: dict[str, str], clock: Clock) -> JobRecord | None:

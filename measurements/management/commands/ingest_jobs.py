@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from measurements.management.base import JoulebookCommand, cluster_named, now, time_zone
+from measurements.management.base import JoulebookCommand, cluster_named, known_format, now, time_zone
 from measurements.management.ingesting import ingest_all
-from measurements.parsers.detect_jobs import detect_jobs
+from measurements.parsers.detect_jobs import JOB_PARSERS, detect_jobs
 from measurements.parsers.records import ParseOptions
 from measurements.parsers.source import Source
 from measurements.services.batches import IngestReport
@@ -32,6 +32,7 @@ class Command(JoulebookCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Each path is a batch of its own."""
+        known_format(options["format"], JOB_PARSERS)
         cluster = cluster_named(options["cluster"])
         parse = ParseOptions(time_zone=options["time_zone"])
 

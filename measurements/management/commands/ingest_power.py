@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from measurements.domain.units import UJ_PER_J
-from measurements.management.base import JoulebookCommand, cluster_named, now, seconds, time_zone
+from measurements.management.base import JoulebookCommand, cluster_named, known_format, now, seconds, time_zone
 from measurements.management.ingesting import ingest_all
-from measurements.parsers.detect import detect_power
+from measurements.parsers.detect import POWER_PARSERS, detect_power
 from measurements.parsers.records import ParseOptions
 from measurements.parsers.source import Source
 from measurements.services.batches import IngestReport
@@ -39,6 +39,7 @@ class Command(JoulebookCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Each path is a batch of its own."""
+        known_format(options["format"], POWER_PARSERS)
         cluster = cluster_named(options["cluster"])
         parse = ParseOptions(options["node"], options["channel"], options["time_zone"], options["interval"])
         wrap = options["wrap_joules"]

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from measurements.management.base import NOTHING_USABLE, USAGE, JoulebookCommand, time_zone
-from measurements.parsers.detect_nodes import detect_nodes
+from measurements.management.base import NOTHING_USABLE, USAGE, JoulebookCommand, known_format, time_zone
+from measurements.parsers.detect_nodes import NODE_PARSERS, detect_nodes
 from measurements.parsers.records import ParseOptions, UnusableFile
 from measurements.services.machine import create_cluster, load_nodes
 
@@ -31,6 +31,7 @@ class Command(JoulebookCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Read, then write in one transaction."""
+        known_format(options["format"], NODE_PARSERS)
         try:
             cluster_name = options["cluster"]
             with self.sources([options["file"]]) as (source,):

@@ -207,6 +207,15 @@ def test_a_job_name_may_go_on_in_the_next_lines(tmp_path: Path) -> None:
     assert result.reasons == [("too few fields", 4)]
 
 
+def test_a_job_name_at_the_end_of_the_row_may_go_on_in_the_next_lines(tmp_path: Path) -> None:
+    header = "JobID|State|Start|End|NodeList|JobName"
+    row = "{}|COMPLETED|2025-03-01T12:00:00|2025-03-01T13:00:00|n1|{}"
+    result = of(tmp_path, row.format(1, "two"), "li|nes", row.format(2, "whole"), "3|cut", header=header)
+    assert [(job.job_id, job.name, job.line) for job in result.jobs] == [("1", "two\nli|nes", 2), ("2", "whole", 4)]
+    assert result.reasons == [("too few fields", 5)]
+    assert result.warnings == ["line 2: the name of this job goes on in the lines below it"]
+
+
 def test_a_garbage_line_is_refused_and_swallows_nothing(tmp_path: Path) -> None:
     result = of(tmp_path, "garbage", ROW.format(1), "x|COMPLETED||||||", ROW.format(2), "y|COMPLETED|||||||")
     assert [job.job_id for job in result.jobs] == ["1", "2"]
