@@ -1,7 +1,7 @@
 """Figures of allocations as data frames: added up, filled where nothing was metered, graded, summed.
 
 A frame of allocations has one row an allocation: allocation_id, run_id, node_id, node_name, start_ms, end_ms,
-cpus, consumed_j (the run's, as the batch system says), rated_w and node_cpus; nan where
+cpus, exclusive, consumed_j (the run's, as the batch system says), rated_w and node_cpus; nan where
 not known. A frame of bookings has one row a ledger row.
 """
 
@@ -95,6 +95,7 @@ def estimated_j(totals: pd.DataFrame, elapsed_s: FloatArray) -> FloatArray:
     """Rated power × time × share of cores [J]; nan where the rated power is not known. GPUs are not in it."""
     cpus = pd.to_numeric(totals["cpus"]).to_numpy(np.float64)
     share = np.minimum(cpus / totals["node_cpus"].to_numpy(np.float64), 1.0)
+    share[totals["exclusive"].eq(other=True).to_numpy(bool)] = 1.0
     return totals["rated_w"].to_numpy(np.float64) * elapsed_s * np.where(np.isnan(share), 1.0, share)
 
 

@@ -42,6 +42,7 @@ _LEDGER = {
     "apportioned": "apportioned",
     "flags": "flags",
     "cpus": "allocation__cpus",
+    "exclusive": "allocation__exclusive",
     "node_name": "allocation__node_name",
     "start_ms": "allocation__start_ms",
     "end_ms": "allocation__end_ms",

@@ -46,6 +46,7 @@ _DAY_COLUMNS = {name: name for name in BOOKING_FIELDS if name != "day"} | {
     "username": "job__username",
     "account": "job__account",
     "cpus": "allocation__cpus",
+    "exclusive": "allocation__exclusive",
     "start_ms": "allocation__start_ms",
     "end_ms": "allocation__end_ms",
 }

@@ -61,7 +61,7 @@ def watch(countdown: Countdown) -> None:
 
     for name in ("fsync", "rename", "unlink", "utime"):
         setattr(os, name, countdown.around(getattr(os, name)))
-    BaseDatabaseWrapper._commit = countdown.around(BaseDatabaseWrapper._commit)
+    setattr(BaseDatabaseWrapper, "_commit", countdown.around(getattr(BaseDatabaseWrapper, "_commit")))  # noqa: B009, B010
 
     def statement(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
         if sql.lstrip()[:6].upper() == "SELECT":  # Django's own signature, hence the flag
@@ -118,11 +118,9 @@ def manage(argv: list[str]) -> int:
 
 
 def _each_day(service: Callable[..., int]) -> int:
-    from measurements.models import Segment
+    from measurements.models import Cluster, Segment
 
     pairs = Segment.objects.order_by("cluster", "day").values_list("cluster", "day").distinct()
-    from measurements.models import Cluster
-
     return sum(service(Cluster.objects.get(pk=cluster), day) for cluster, day in list(pairs))
 
 
@@ -182,12 +180,12 @@ def print_samples() -> int:
     return 0
 
 
-def print_rows(model: str) -> int:
-    """All rows of a table with their keys, for tests that look at what was rewritten."""
+def print_rows(*names: str) -> int:
+    """All rows of some tables with their keys, for tests that look at what was rewritten."""
     from django.apps import apps
 
-    table = apps.get_model("measurements", model)
-    rows = list(table._default_manager.order_by("pk").values())
+    tables = {name: apps.get_model("measurements", name)._default_manager for name in names}
+    rows = {name: list(table.order_by("pk").values()) for name, table in tables.items()}
     sys.stdout.write(json.dumps(rows, default=lambda value: value.hex() if isinstance(value, bytes) else str(value)))
     return 0
 

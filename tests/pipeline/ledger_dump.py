@@ -146,12 +146,13 @@ def samples() -> Rows:
     names = {c.pk: [str(c.node.cluster), str(c.node), c.name, c.kind] for c in Channel.objects.select_related("node")}
     for cluster in Cluster.objects.order_by("name"):
         held = SampleStore().scan(cluster.pk, _everything(cluster))
-        bounds = np.flatnonzero(np.append(True, held.channel[1:] != held.channel[:-1])) if len(held) else []
+        changes = np.flatnonzero(held.channel[1:] != held.channel[:-1]) + 1
+        bounds = [0, *changes.tolist()] if len(held) else []
         for low, high in zip(bounds, [*bounds[1:], len(held)], strict=True):
             t, value = held.t_ms[low:high], held.value[low:high]
             ascending = bool(np.all(np.diff(t) > 0))
             found.append(
-                [*names[int(held.channel[low])], int(high - low), ascending, t.tobytes().hex(), value.tobytes().hex()]
+                [*names[int(held.channel[low])], high - low, ascending, t.tobytes().hex(), value.tobytes().hex()]
             )
     return sorted(found)
 

@@ -123,10 +123,14 @@ class Site:
         """The samples as canonical text."""
         return self.run("print_samples").done().out
 
+    def tables(self, *models: str) -> dict[str, list[dict[str, Any]]]:
+        """Some tables' rows with their ids."""
+        found: dict[str, list[dict[str, Any]]] = json.loads(self.run("print_rows", *models).done().out)
+        return found
+
     def rows(self, model: str) -> list[dict[str, Any]]:
         """A table's rows with their ids."""
-        found: list[dict[str, Any]] = json.loads(self.run("print_rows", model).done().out)
-        return found
+        return self.tables(model)[model]
 
     def evaluate(self, source: str) -> str:
         """Statements on the site's ``models``; what they print."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -328,4 +327,4 @@ def test_a_folder_that_cannot_be_read_is_named(site: Site, tmp_path: Path) -> No
     answer = site.manage("ingest_power", tmp_path / "nothing", *C)
     assert answer.code == 1
     assert f"{tmp_path / 'nothing'}" in answer.err
-    assert os.listdir(tmp_path / "nothing") == []
+    assert list((tmp_path / "nothing").iterdir()) == []

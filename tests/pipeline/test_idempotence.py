@@ -24,6 +24,7 @@ from tests.pipeline.rich_input import (
     rich_input,
     split,
     write,
+    write_nodes,
 )
 from tests.pipeline.site import Farm, Site
 
@@ -122,7 +123,8 @@ def with_smaller_doubles(folder: Path, whole: Input) -> list[Command]:
 
 def booked_in_between(folder: Path, whole: Input) -> list[Command]:
     """Attribution after each file."""
-    return [step for command in newest_part_first(folder, whole) for step in (command, ["attribute"])]
+    attribute: Command = ["attribute"]
+    return [step for command in newest_part_first(folder, whole) for step in (command, attribute)]
 
 
 def tended_in_between(folder: Path, whole: Input) -> list[Command]:
@@ -146,7 +148,8 @@ def described_in_between(folder: Path, whole: Input) -> list[Command]:
 
 
 def _nodes(folder: Path) -> list[Command]:
-    return [["load_nodes", folder.parent / name, "--cluster", "c"] for name in ("nodes.csv", "late.csv")]
+    files = [folder.parent / name for name in ("nodes.csv", "late.csv")]
+    return [["load_nodes", path, "--cluster", "c"] for path in files]
 
 
 UNDESCRIBED = (nodes_last, described_in_between)
@@ -168,8 +171,6 @@ HISTORIES = (
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where a history's files are; beside them the description of the nodes."""
-    from tests.pipeline.rich_input import write_nodes
-
     write_nodes(tmp_path)
     (tmp_path / "input").mkdir()
     return tmp_path / "input"

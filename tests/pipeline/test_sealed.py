@@ -38,7 +38,7 @@ def sealed(sealed_once: Site) -> Site:
 
 def rows_of(site: Site, day: str) -> dict[str, list[dict[str, Any]]]:
     """Everything the ledger says of a day, ids included."""
-    return {model: [row for row in site.rows(model) if row["day"] == day] for model in LEDGER}
+    return {model: [row for row in rows if row["day"] == day] for model, rows in site.tables(*LEDGER).items()}
 
 
 def metered(site: Site) -> dict[str, Any]:
