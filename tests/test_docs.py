@@ -18,7 +18,7 @@ READ_FROM_ENVIRONMENT = re.compile(r"""(?:env_\w+|environ(?:\.get)?)[(\[]\s*["']
 DOCUMENTED = re.compile(r"^\| `([A-Z_]+)`", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
-OTHERS = {"PATH"}  # read by the tests, and no setting of Joulebook
+OTHERS = {"PATH", "DJANGO_SETTINGS_MODULE"}  # no settings of Joulebook
 SERVER = "make demo"
 SECONDS = 420.0  # a new environment and the whole demo, on two busy cores
 

@@ -144,6 +144,7 @@ class Source:
             raise UnusableFile(f"{self.name}: empty; nothing to read")
         sample = start[: 8 << 10]
         odd = sum(map(sample.count, map(bytes, ([0], *([c] for c in range(1, 32) if c not in (9, 10, 12, 13, 27))))))
+        odd += sample.decode("utf-8", errors="replace").count("\ufffd")
         if b"\0" in sample.partition(b"\n")[0] or odd * 10 > len(sample):
             raise UnusableFile(
                 f"{self.name}: not a text file; give text (UTF-8), plain or compressed with gzip or zstd "

@@ -61,12 +61,11 @@ def watch(countdown: Countdown) -> None:
 
     for name in ("fsync", "rename", "unlink", "utime"):
         setattr(os, name, countdown.around(getattr(os, name)))
-    setattr(BaseDatabaseWrapper, "_commit", countdown.around(getattr(BaseDatabaseWrapper, "_commit")))  # noqa: B009, B010
+    setattr(BaseDatabaseWrapper, "_commit", countdown.around(getattr(BaseDatabaseWrapper, "_commit")))  # noqa: B009, B010 - not in its types
 
-    def statement(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
-        if sql.lstrip()[:6].upper() == "SELECT":  # Django's own signature, hence the flag
-            return execute(sql, params, many, context)
-        return countdown.around(execute)(sql, params, many, context)
+    def statement(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        reads = sql.lstrip()[:6].upper() == "SELECT"
+        return execute(sql, *rest) if reads else countdown.around(execute)(sql, *rest)
 
     connection.execute_wrappers.append(statement)
 

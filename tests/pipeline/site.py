@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +77,7 @@ class Running:
         Path(f"{self.prefix}.go").touch()
 
 
-def _until(condition: Any, complaint: str) -> None:
+def _until(condition: Callable[[], bool], complaint: str) -> None:
     limit = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < limit, complaint
@@ -197,8 +197,11 @@ class Farm:
         server = self.url.rpartition("/")[0] + "/postgres"
         with psycopg.connect(server, autocommit=True) as connection:
             query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
-            idle = lambda: connection.execute(query, [old]).fetchone() == (0,)  # noqa: E731
-            _until(idle, f"somebody is still at work on {old}")  # a killed client's backend ends a little later
+
+            def idle() -> bool:  # a killed client's backend ends a little later
+                return connection.execute(query, [old]).fetchone() == (0,)
+
+            _until(idle, f"somebody is still at work on {old}")
             connection.execute(f'CREATE DATABASE "{new}" TEMPLATE "{old}"')
 
 
