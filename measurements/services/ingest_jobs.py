@@ -38,6 +38,7 @@ JOBS = Batch.Content.JOBS
 CHUNK = 1_000  # records a transaction
 REQUEUE_DAYS = 30
 LARGEST_GPU_INDEX = 62
+WAITING = frozenset({"PENDING"})  # holds nothing, even where a stale snapshot names nodes and a start
 Parser = Callable[[Source, ParseOptions, int], Iterator[JobChunk]]
 
 _JOB_FIELDS = (
@@ -354,7 +355,7 @@ class _Writer:
         return self.allocations.setdefault(key, [])
 
     def _wanted(self, run: Run, record: JobRecord) -> dict[str, dict[str, Any]]:
-        if run.start_ms is None or record.start_ms is None:
+        if run.start_ms is None or record.start_ms is None or record.state in WAITING:
             return {}
         return {share.node: self._values(run, record, share) for share in record.shares}
 
