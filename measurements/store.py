@@ -30,6 +30,7 @@ from measurements.domain.units import MW_PER_W, IntArray, day_from_ms
 from measurements.models import Channel, Cluster, Segment
 
 ROW_GROUP = 65_536
+GROUPS_AT_ONCE = 16
 QUICK_ZSTD = 3  # while samples come in
 DENSE_ZSTD = 9  # of a day that is over: written once, a tenth smaller, read as fast
 INLINE_BYTES = 32_768
@@ -227,9 +228,12 @@ class SampleStore:
         groups = footer.may_hold(wanted)
         if not groups:
             return empty_samples()
+        parts = []
         with self.open(segment, footer) as file:
-            samples = _samples(file.read_row_groups(groups, use_threads=False))
-        return samples.take(_mask(samples, wanted))
+            for lot in range(0, len(groups), GROUPS_AT_ONCE):  # few of many may be wanted
+                samples = _samples(file.read_row_groups(groups[lot : lot + GROUPS_AT_ONCE], use_threads=False))
+                parts.append(samples.take(_mask(samples, wanted)))
+        return concatenate(parts)
 
     def open(self, segment: Segment, footer: Footer | None = None) -> pq.ParquetFile:
         """The segment as a Parquet file."""

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from measurements.domain.integrate import LARGEST_POWER_MW
 from measurements.domain.quality import Grade, grades
-from measurements.domain.units import US_PER_MS, US_PER_S, FloatArray, IntArray
+from measurements.domain.units import MW_PER_W, US_PER_MS, US_PER_S, FloatArray, IntArray
 
 BOOKING_FIELDS = [
     "allocation_id",
@@ -73,10 +74,11 @@ def fill(totals: pd.DataFrame) -> pd.DataFrame:
     unmetered = (totals["covered_us"].to_numpy() == 0) & (elapsed_s > 0)
     metered_runs = set(totals.loc[totals["covered_us"] > 0, "run_id"])
     consumed = pd.to_numeric(totals["consumed_j"]).to_numpy(np.float64)
-    reported = unmetered & ~np.isnan(consumed) & ~totals["run_id"].isin(metered_runs).to_numpy()
+    reported = unmetered & (consumed >= 0) & ~totals["run_id"].isin(metered_runs).to_numpy()
+    wall = totals.groupby("run_id")["wall_us"].transform("sum").to_numpy(np.float64) / US_PER_S
+    reported &= consumed <= LARGEST_POWER_MW / MW_PER_W * wall  # more than any node draws is no measurement
     estimate = estimated_j(totals, elapsed_s)
     estimated = unmetered & ~np.isnan(estimate)
-    wall = totals.groupby("run_id")["wall_us"].transform("sum").to_numpy(np.float64) / US_PER_S
     share = elapsed_s / np.where(wall > 0, wall, 1.0)
     totals["filled_j"] = np.where(reported, consumed * share, np.where(estimated, estimate, 0.0))
     totals["grade"] = grades(

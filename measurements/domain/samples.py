@@ -107,6 +107,11 @@ def resolve(samples: Samples, batch_no: IntArray | None = None) -> tuple[Samples
     return samples.take(keep), surplus
 
 
+def runs_of(ids: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The first of each run of equal ids: of sorted samples their nodes or channels, ascending by node."""
+    return ids[np.append(True, ids[1:] != ids[:-1])] if len(ids) else ids
+
+
 def differing(new: Samples, known: Samples) -> tuple[BoolArray, BoolArray]:
     """For each new sample: whether its instant is known, and whether its known value differs.
 

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from measurements.domain.integrate import GAP_INTERVALS, NOMINAL_WINDOW_MS
-from measurements.domain.samples import Samples, concatenate, differing, resolve
+from measurements.domain.samples import Samples, concatenate, differing, resolve, runs_of
 from measurements.domain.units import DAY_MS, EPOCH_DAY, day_start_ms, ms_from_datetime
 from measurements.models import (
     Allocation,
@@ -33,6 +33,7 @@ from measurements.models import (
 )
 from measurements.parsers.records import ParseOptions, PowerChunk
 from measurements.parsers.source import Source
+from measurements.services.ahead import ahead
 from measurements.services.batches import (
     IngestReport,
     QuarantineDraft,
@@ -47,6 +48,7 @@ from measurements.services.marks import mark_node_days, sealed_days
 from measurements.store import SampleStore, Selection, days_between
 
 FLUSH_ROWS = 2_000_000
+HELD_BACK_MS = 60_000
 POWER = Batch.Content.POWER
 Parser = Callable[[Source, ParseOptions, int], Iterator[PowerChunk]]
 
@@ -148,7 +150,7 @@ def _read(
     directory = NodeDirectory(draft.cluster, dry_run=draft.dry_run)
     again = refused_lines(earlier) if earlier else None
     held: list[Samples] = []
-    for chunk in what.parser(source, what.parse, now_ms):
+    for chunk in ahead(what.parser(source, what.parse, now_ms)):
         draft.read += len(chunk.t_ms) + len(chunk.refusals)
         draft.interval_ms = chunk.interval_ms or draft.interval_ms
         draft.warnings += [w for w in chunk.warnings if w not in draft.warnings]
@@ -159,11 +161,19 @@ def _read(
             draft.duplicates += len(chunk.line) - int(lines.sum())
         held.append(judge(directory, chunk, lines, draft.quarantine))
         if sum(map(len, held)) >= FLUSH_ROWS:
-            _flush(draft, held)
-            held = []
+            held = _flush_but_the_newest(draft, concatenate(held))
         if progress:
             progress(len(chunk.t_ms))
     _flush(draft, held)
+
+
+def _flush_but_the_newest(draft: _Draft, samples: Samples) -> list[Samples]:
+    """Flush all but the last minute, so that a log in the order of time gives segments that do not overlap."""
+    newest = samples.t_ms >= int(samples.t_ms.max()) - HELD_BACK_MS
+    if int(newest.sum()) * 2 > len(samples):
+        newest[:] = False
+    _flush(draft, [samples.take(~newest)])
+    return [samples.take(newest)]
 
 
 def _flush(draft: _Draft, held: list[Samples]) -> None:
@@ -172,7 +182,8 @@ def _flush(draft: _Draft, held: list[Samples]) -> None:
     if not len(samples):
         return
     number = samples.t_ms // DAY_MS
-    present = np.unique(number).tolist()
+    first, last = int(number.min()), int(number.max())
+    present = [first] if first == last else np.unique(number).tolist()
     for day_number in present:
         part = samples if len(present) == 1 else samples.take(number == day_number)
         _flush_day(draft, EPOCH_DAY + timedelta(days=day_number), part)
@@ -198,7 +209,7 @@ def _flush_day(draft: _Draft, day: date, samples: Samples) -> None:
 def _fresh(draft: _Draft, day: date, samples: Samples) -> Samples:
     """Those that the store does not hold with this very value; what it holds is counted."""
     first, last = int(samples.t_ms.min()), int(samples.t_ms.max())
-    nodes = np.unique(samples.node)
+    nodes = runs_of(samples.node)
     wanted = Selection(nodes, first, last + 1)
     committed = draft.store.scan(draft.cluster.pk, wanted)
     known, differs = differing(samples, committed)
@@ -232,7 +243,7 @@ def _pending(cluster: Cluster, day: date, samples: Samples) -> PendingCorrection
 
 
 def _note_first_days(draft: _Draft, samples: Samples, day_number: int) -> None:
-    for channel in np.unique(samples.channel).tolist():
+    for channel in runs_of(samples.channel).tolist():
         draft.first_days[channel] = min(day_number, draft.first_days.get(channel, day_number))
 
 

@@ -40,6 +40,8 @@ class NodeDirectory(NodeNames):
         super().__init__(cluster)
         self.dry_run = dry_run
         self._ceilings = _ceilings(self.cluster)
+        declared = [value for steps in self._ceilings.values() for _, value in steps]
+        self.lowest_ceiling_mw = min([LARGEST_POWER_MW, int(SENTINELS_MW.min()) - 1, *declared])
         self._channels: dict[tuple[int, str, Kind], int] = {}
 
     def channel_ids(self, wanted: Sequence[tuple[int, str, Kind]]) -> list[int]:
@@ -83,6 +85,8 @@ def judge(directory: NodeDirectory, chunk: PowerChunk, lines: BoolArray | slice,
     code, channel_code = chunk.node[lines], chunk.channel[lines]
     t_ms, value, line = chunk.t_ms[lines], chunk.value[lines], chunk.line[lines]
     node = directory.resolve(chunk.nodes, code, t_ms)
+    if _beyond_doubt(directory, chunk, node, value):
+        return Samples(node, _channel_ids(directory, chunk, node, channel_code), t_ms, value)
     counter = np.array([kind == Kind.COUNTER for kind in chunk.kinds], bool)[channel_code]
     left = np.ones(len(value), bool)
     for reason, wrong in _faults(directory, node, t_ms, value, counter):
@@ -93,6 +97,13 @@ def judge(directory: NodeDirectory, chunk: PowerChunk, lines: BoolArray | slice,
             draft.add_lines(reason, line[hit], text, f"{text[0]}: {_CURES[reason]}")
     node, channel_code, t_ms, value = node[left], channel_code[left], t_ms[left], value[left]
     return Samples(node, _channel_ids(directory, chunk, node, channel_code), t_ms, value)
+
+
+def _beyond_doubt(directory: NodeDirectory, chunk: PowerChunk, node: NDArray[np.int32], value: IntArray) -> bool:
+    """Whether all are powers of known nodes, above zero and below every ceiling: no need to ask one by one."""
+    if Kind.COUNTER in chunk.kinds or not len(value) or node.min() < 0:
+        return False
+    return bool(value.min() > 0 and value.max() <= directory.lowest_ceiling_mw)
 
 
 def _faults(

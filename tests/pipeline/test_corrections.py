@@ -11,6 +11,7 @@ from tests.pipeline.site import Farm, Site
 from tests.pipeline.small import C, jobs, power, record, small_site, steady
 
 DAYS = ("2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04")
+LATER = "2026-03-06"
 Key = tuple[int, str]
 
 
@@ -111,11 +112,11 @@ def test_a_running_job_follows_its_node_and_then_ends(site: Site, tmp_path: Path
     site.do(*jobs(tmp_path / "run.csv", record("9", f"{DAYS[3]}T20:00:00Z", "", "n2", cpus="8")))
     site.do("attribute")
     assert site.json("energy", "job", "c", "9")["elapsed_s"] == 3.75 * 3600  # to 23:30 and half an interval
-    more = power(tmp_path / "more.csv", steady("2026-03-05", "n2", every_minutes=30)[:4], "1800")
-    assert rebuilt(site, more) == on(site, ("n2", DAYS[3]), ("n2", "2026-03-05"))
-    assert site.json("energy", "job", "c", "9")["elapsed_s"] == 5.75 * 3600
+    more = power(tmp_path / "more.csv", steady(LATER, "n2", every_minutes=30)[24:28], "1800")
+    assert rebuilt(site, more) == on(site, *(("n2", day) for day in (DAYS[3], "2026-03-05", LATER)))
+    assert site.json("energy", "job", "c", "9")["elapsed_s"] == (4 + 24 + 13.75) * 3600
     ended = jobs(tmp_path / "ended.csv", record("9", f"{DAYS[3]}T20:00:00Z", "2026-03-05T01:00:00Z", "n2", cpus="8"))
-    assert rebuilt(site, ended) == on(site, ("n2", "2026-03-05"))
+    assert rebuilt(site, ended) == on(site, ("n2", "2026-03-05"), ("n2", LATER))
     assert site.json("energy", "job", "c", "9")["elapsed_s"] == 5 * 3600
 
 
