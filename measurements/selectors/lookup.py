@@ -26,6 +26,6 @@ def find_jobs(cluster: Cluster, text: str) -> JobQuerySet:
 
 def _one(text: str) -> Q:
     """A plain number is a raw id, a shown id, or that of a het job's first component, whose raw id it is."""
-    if text.isdecimal() and len(text) < 19:
+    if text.isascii() and text.isdecimal() and len(text) < 19:
         return Q(raw_id=int(text)) | Q(job_id=text) | Q(raw_id=None, het_job_id=int(text), het_offset=0)
     return Q(job_id=text)
