@@ -93,6 +93,22 @@ def test_all_files_at_once(bases: Bases) -> None:
     assert finished_as(bases, site, "batches") == []
 
 
+def test_a_day_sealed_while_a_file_is_read_takes_none_of_it(any_farm: Farm, tmp_path: Path) -> None:
+    site = small_site(any_farm, tmp_path)
+    site.do(*readings(tmp_path / "first.csv", m01=500))
+    site.do("attribute")
+    late = site.start("manage", *readings(tmp_path / "late.csv", m02=900), "--json", pause=[COMMIT])
+    late.until_reached()
+    assert site.json("seal", "--cluster", "c", "--before", "2026-03-02")["sealed"] == [FIRST_DAY]
+    late.go_on()
+    said = late.wait().done().json()
+    assert (said["read"], said["stored"], said["pending"]) == (1, 0, 1)
+    assert [(row["day"], row["rows"]) for row in site.rows("PendingCorrection")] == [(FIRST_DAY, 1)]
+    site.do("attribute", "--since", "2026-01-01")
+    assert site.json("energy", "node", "n1")["metered_j"] == 60 * 500
+    assert [row["rows"] for row in site.rows("Segment")] == [1]
+
+
 # --- attribution ------------------------------------------------------------------------------------------------------
 
 
@@ -179,13 +195,12 @@ def test_the_lease_of_another_machine_is_respected_until_it_expires(bases: Bases
 
 def test_who_outlives_its_lease_commits_nothing(bases: Bases) -> None:
     site = bases.described.copy()
-    first, later = bases.commands[:6], bases.commands[6:]
-    for command in first:
+    for command in bases.commands[:6]:
         site.do(*command)
     slow = site.start("book_only", pause=[COMPUTE])
     slow.until_reached()
     site.evaluate(EXPIRE)
-    for command in later:
+    for command in bases.commands[6:-1]:
         site.do(*command)
     quick = site.start("book_only", pause=[COMPUTE])  # takes over what the slow one is at
     quick.until_reached()
@@ -195,4 +210,5 @@ def test_who_outlives_its_lease_commits_nothing(bases: Bases) -> None:
     assert all(row["claimed_by"] for row in site.rows("DirtyNodeDay") if row["day"] == FIRST_DAY)
     quick.go_on()
     quick.wait().done()
+    site.do(*bases.commands[-1])
     assert finished_as(bases, site) == []

@@ -250,3 +250,25 @@ def test_only_what_was_refused_is_tried_anew_and_later_files_stay_in_force(site:
         site.do(*command)
         assert site.json("energy", "node", "n1")["metered_j"] == 30 * 300 + 60 * 200 + 30 * 100
         assert site.json("energy", "node", "n7")["metered_j"] == 120 * 100
+
+
+def test_a_retried_value_does_not_beat_a_later_file_when_segments_are_merged(site: Site, tmp_path: Path) -> None:
+    nodes = tmp_path / "nodes.csv"
+    nodes.write_text("node,node_type,ceiling_w\nn1,a,2000\n")
+    site.do("load_nodes", nodes, "--cluster", "c")
+    files = {
+        name: write(tmp_path / f"{name}.csv", "timestamp,node,watts", [f"2026-03-01T12:{minute}:00Z,n1,{watts}"])
+        for name, minute, watts in (("first", "00", 3000), ("second", "00", 300), ("third", "30", 100))
+    }
+    take = {name: ("ingest_power", path, "--cluster", "c", "--interval", "60") for name, path in files.items()}
+    assert [row["reason"] for row in site.json(*take["first"])["refused"]] == ["above ceiling"]
+    site.do(*take["second"])
+    site.run("compact_all").done()
+    nodes.write_text("node,node_type,ceiling_w\nn1,a,5000\n")
+    site.do("load_nodes", nodes, "--cluster", "c")
+    site.do(*take["first"])
+    site.do(*take["third"])
+    for task in ("fold_all", "compact_all"):
+        site.run(task).done()
+        site.do("attribute", *EVERYTHING)
+        assert site.json("energy", "node", "n1")["metered_j"] == 60 * 300 + 60 * 100
