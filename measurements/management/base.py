@@ -18,12 +18,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.utils import OperationalError, ProgrammingError
 from tqdm import tqdm
 
+from measurements.domain.units import EPOCH_DAY
 from measurements.models import Cluster
 from measurements.parsers.records import UnusableFile
 from measurements.parsers.source import Source, expand
 
 NOTHING_USABLE = 1
 USAGE = 2
+LAST_DAY = date(9000, 1, 1)  # beyond any log, and far enough from the calendar's end to add a day
 
 
 def cluster_named(name: str) -> Cluster:
@@ -51,7 +53,7 @@ def time_zone(text: str) -> ZoneInfo:
 def utc_day(text: str) -> date:
     """An argument that is a UTC day."""
     try:
-        return date.fromisoformat(text)
+        return min(max(date.fromisoformat(text), EPOCH_DAY), LAST_DAY)
     except ValueError as fault:
         raise argparse.ArgumentTypeError(f"{text!r} is no day; give one as YYYY-MM-DD") from fault
 

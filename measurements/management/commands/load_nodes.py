@@ -10,7 +10,14 @@ from django.core.management.base import CommandError, CommandParser
 from measurements.management.base import NOTHING_USABLE, USAGE, JoulebookCommand, known_format, time_zone
 from measurements.parsers.detect_nodes import NODE_PARSERS, detect_nodes
 from measurements.parsers.records import ParseOptions, UnusableFile
+from measurements.parsers.source import Source
 from measurements.services.machine import create_cluster, load_nodes
+
+
+def _only(sources: list[Source], name: str) -> Source:
+    if len(sources) != 1:
+        raise CommandError(f"{name}: {len(sources)} files; give one", returncode=USAGE)
+    return sources[0]
 
 
 class Command(JoulebookCommand):
@@ -34,7 +41,8 @@ class Command(JoulebookCommand):
         known_format(options["format"], NODE_PARSERS)
         try:
             cluster_name = options["cluster"]
-            with self.sources([options["file"]]) as (source,):
+            with self.sources([options["file"]]) as sources:
+                source = _only(sources, options["file"])
                 parser = detect_nodes(source, options["format"])
                 records, refusals, warnings = parser(source, ParseOptions(time_zone=options["time_zone"]))
         except UnusableFile as fault:
