@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from django.core.management.base import CommandError
+
 from measurements.management.base import NOTHING_USABLE, JoulebookCommand
 from measurements.parsers.records import UnusableFile
 from measurements.parsers.source import Source
@@ -17,24 +19,32 @@ Take = Callable[[Source, Callable[[int], None]], IngestReport]
 def ingest_all(command: JoulebookCommand, paths: list[str], unit: str, take: Take, *, as_json: bool) -> None:
     """Take each input; report; exit with 1 if nothing in any of them was usable."""
     reports: list[IngestReport] = []
-    with command.sources(paths) as sources:
-        for source in sources:
-            try:
-                with command.progress(unit) as progress:
-                    reports.append(take(source, progress))
-            except UnusableFile as fault:
-                command.say(f"refused: {fault}")
-                reports.append(_unusable(source, str(fault)))
-            else:
-                _tell(command, reports[-1])
+    for path in paths:
+        try:
+            with command.sources([path]) as sources:
+                reports += [_take_one(command, source, unit, take) for source in sources]
+        except CommandError as fault:  # not there, or not readable: the others go in
+            command.say(f"refused: {fault}")
+            reports.append(_unusable(path, str(fault)))
     if as_json:
         command.print_json(_merged(reports))
     if not any(report.usable for report in reports):
         sys.exit(NOTHING_USABLE)
 
 
-def _unusable(source: Source, reason: str) -> IngestReport:
-    return IngestReport(source.name, None, 1, 0, 0, [RefusedCount("unusable file", 1, 1, reason)])
+def _take_one(command: JoulebookCommand, source: Source, unit: str, take: Take) -> IngestReport:
+    try:
+        with command.progress(unit) as progress:
+            report = take(source, progress)
+    except UnusableFile as fault:
+        command.say(f"refused: {fault}")
+        return _unusable(source.name, str(fault))
+    _tell(command, report)
+    return report
+
+
+def _unusable(name: str, reason: str) -> IngestReport:
+    return IngestReport(name, None, 1, 0, 0, [RefusedCount("unusable file", 1, 1, reason)])
 
 
 def _tell(command: JoulebookCommand, report: IngestReport) -> None:
