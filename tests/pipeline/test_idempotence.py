@@ -261,7 +261,8 @@ def test_a_retried_value_does_not_beat_a_later_file_when_segments_are_merged(sit
         for name, minute, watts in (("first", "00", 3000), ("second", "00", 300), ("third", "30", 100))
     }
     take = {name: ("ingest_power", path, "--cluster", "c", "--interval", "60") for name, path in files.items()}
-    assert [row["reason"] for row in site.json(*take["first"])["refused"]] == ["above ceiling"]
+    refused = site.manage(*take["first"], "--json").json()["refused"]
+    assert [row["reason"] for row in refused] == ["above ceiling"]
     site.do(*take["second"])
     site.run("compact_all").done()
     nodes.write_text("node,node_type,ceiling_w\nn1,a,5000\n")

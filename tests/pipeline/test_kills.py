@@ -52,13 +52,15 @@ class Executioner:
         self.kills = 0
         assert self.events > 5
 
-    def attempt(self, site: Site, *task: str) -> bool:
-        """Whether the task was killed; otherwise it has come to its end."""
+    def attempt(self, site: Site, *task: str, part: int = 1) -> bool:
+        """Whether the task was killed, in the first 1/part of its work; otherwise it has come to its end."""
         if self.draw.random() < 2 / 3:
-            answer = site.run(*task, watch=True, kill_at=self.draw.randint(1, self.events), set=SMALL_BLOCKS)
+            answer = site.run(
+                *task, watch=True, kill_at=self.draw.randint(1, max(self.events // part, 1)), set=SMALL_BLOCKS
+            )
         else:
             running = site.start(*task, watch=True, set=SMALL_BLOCKS)
-            answer = running.wait(kill_after_s=self.draw.uniform(0, self.seconds))
+            answer = running.wait(kill_after_s=self.draw.uniform(0, self.seconds / part))
         if not answer.killed:
             answer.done()
             return False
@@ -69,8 +71,8 @@ class Executioner:
         """Kill a task until it has been killed often enough; look at the site after each kill and at the end."""
         while self.kills < KILLS:
             site = base.copy()
-            for _ in range(IN_A_ROW):
-                if not self.attempt(site, task):
+            for part in range(1, IN_A_ROW + 1):  # each leaves less to do
+                if not self.attempt(site, task, part=part):
                     break
                 look(site)
             site.run(task).done()
