@@ -92,12 +92,13 @@ class _Draft:
     first_days: dict[int, int] = field(default_factory=dict)  # channel → first day of any of its samples
     spans: dict[date, tuple[int, int]] = field(default_factory=dict)  # first and last instant of all its samples
     seen: int = 0  # the newest segment there was when it began
+    known: dict[date, tuple[int, int]] = field(default_factory=dict)  # between which instants some were left out
     whole: bool = False  # what the store holds already is stored again
     dry_run: bool = False
 
 
 class _Overtaken(Exception):
-    """Another commit came between reading the store and writing to it."""
+    """Another commit came between reading the store and writing to it, or what was left out as known comes again."""
 
 
 def ingest_power(
@@ -120,7 +121,7 @@ def ingest_power(
             break
         except _Overtaken:  # once more, with every sample: then it does not matter what the others stored
             draft.store.discard(draft.segments)
-            draft = _Draft(cluster, SampleStore(), whole=True)
+            draft = _Draft(cluster, SampleStore(), whole=True, dry_run=dry_run)
         except BaseException:
             draft.store.discard(draft.segments)
             raise
@@ -211,6 +212,9 @@ def _fresh(draft: _Draft, day: date, samples: Samples) -> Samples:
     first, last = int(samples.t_ms.min()), int(samples.t_ms.max())
     nodes = runs_of(samples.node)
     wanted = Selection(nodes, first, last + 1)
+    left_out = draft.known.get(day)
+    if left_out and left_out[0] <= last and left_out[1] >= first:
+        raise _Overtaken  # the larger of two copies stays: the first one has to be at hand
     committed = draft.store.scan(draft.cluster.pk, wanted)
     known, differs = differing(samples, committed)
     known_own = larger = np.zeros(len(samples), bool)
@@ -225,6 +229,9 @@ def _fresh(draft: _Draft, day: date, samples: Samples) -> Samples:
     keep = ~known | differs
     if draft.whole:
         keep = ~known_own | larger
+    elif not keep.all():
+        left_out = draft.known.get(day, (first, last))
+        draft.known[day] = (min(left_out[0], first), max(left_out[1], last))
     return samples if keep.all() else samples.take(keep)
 
 

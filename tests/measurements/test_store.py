@@ -190,3 +190,20 @@ def test_a_file_of_more_than_one_flush_counts_and_keeps_as_if_it_were_one(
     larger = {s: max(w, dict(again).get(s, 0)) for s, w in rows}
     assert found.value.tolist() == [w * 1000 for w in larger.values()]
     assert Segment.objects.count() > 1
+
+
+def test_of_two_copies_in_one_file_the_larger_stays_even_where_it_is_known_already(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = "timestamp,node,watts\n"
+    rows = [f"2025-03-01T00:{s // 60:02d}:{s % 60:02d}Z,n1,300\n" for s in range(0, 600, 10)]
+    lower = [row.replace(",300", ",200") for row in rows[:5]]
+    what = ingest.PowerInput(partial(power_csv.read, block_bytes=500))
+    now = datetime(2025, 3, 2, tzinfo=UTC)
+    for name, lines in (("first", rows), ("second", [*rows, *lower])):
+        (tmp_path / name).write_text(head + "".join(lines), encoding="utf-8")
+    ingest.ingest_power(cluster, Source(tmp_path / "first"), what, now)
+    monkeypatch.setattr(ingest, "FLUSH_ROWS", 1)
+    report = ingest.ingest_power(cluster, Source(tmp_path / "second"), what, now)
+    assert (report.read, report.stored, report.duplicates) == (65, 0, 65)
+    assert set(everything(cluster).value.tolist()) == {300_000}
