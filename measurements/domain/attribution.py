@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from measurements.domain.idle import held_idle
 from measurements.domain.integrate import DAY_TICKS, QUARTER_UJ_PER_UJ, TICKS_PER_MS, US_PER_TICK
 from measurements.domain.metering import SpanPower, meter_spans
 from measurements.domain.nodeday import (
@@ -23,7 +24,7 @@ from measurements.domain.nodeday import (
     Policy,
     Series,
 )
-from measurements.domain.sharing import QUARTER_EDGES, Spans, SpanShares, share_out
+from measurements.domain.sharing import QUARTER_EDGES, Spans, SpanShares, exclusive_holders, share_out
 from measurements.domain.units import QUARTERS_PER_DAY, FloatArray, IntArray
 
 __all__ = [
@@ -49,13 +50,14 @@ def attribute_block(nodes: Sequence[NodeDay], day_ms: int) -> list[NodeLedger]:
 def attribute_node(node: NodeDay, day_ms: int) -> NodeLedger:
     """Book one node's energy on the UTC day that begins at ``day_ms``.
 
-    The day is cut at quarter hours, meter changes and wherever an allocation begins
+    The day is cut at quarter hours, meter changes and wherever an allocation or an off-time begins
     or ends; within such a span the holders do not change, so that powers may be shared out as energies.
     """
     start = _ticks(node.holdings.start_ms, day_ms)
     end = np.maximum(_ticks(node.holdings.end_ms, day_ms), start)
     changes = _ticks(np.array([p.from_ms for p in node.meter], np.int64), day_ms)
-    edges = np.unique(np.concatenate((QUARTER_EDGES, start, end, changes)))
+    off = _ticks(np.array(node.off_ms, np.int64).reshape(-1, 2), day_ms)
+    edges = np.unique(np.concatenate((QUARTER_EDGES, start, end, changes, off.ravel())))
     spans = Spans(edges, np.searchsorted(edges, start), np.searchsorted(edges, end))
     power = meter_spans(node, edges, day_ms)
     shares = share_out(node, spans, power)
@@ -63,11 +65,20 @@ def attribute_node(node: NodeDay, day_ms: int) -> NodeLedger:
         metered_uj=_by_quarter(spans, power.metered),
         unallocated_uj=_by_quarter(spans, shares.unallocated),
         covered_us=int(power.covered.sum()) * US_PER_TICK,
+        off_us=_off_ticks(edges, off, power.covered) * US_PER_TICK,
         unplaced_uj=power.unplaced_uj,
         flags=Flag(int(np.bitwise_or.reduce(power.flags | shares.span_flags, initial=0))),
         hours=power.hours,
-        allocations=_allocations(spans, power, shares),
+        allocations=_allocations(node, spans, power, shares),
     )
+
+
+def _off_ticks(edges: IntArray, off: IntArray, covered: IntArray) -> int:
+    """Ticks in which the node was off and nothing was measured; what is measured is covered whatever is said."""
+    switched_off = np.zeros(len(edges) - 1, bool)
+    for start, end in off.tolist():
+        switched_off |= (edges[:-1] >= start) & (edges[:-1] < end)
+    return int((np.diff(edges) - covered)[switched_off].sum())
 
 
 def _ticks(ms: IntArray, day_ms: int) -> IntArray:
@@ -78,7 +89,7 @@ def _by_quarter(spans: Spans, energy: FloatArray) -> FloatArray:
     return np.bincount(spans.quarter, energy, QUARTERS_PER_DAY) / QUARTER_UJ_PER_UJ
 
 
-def _allocations(spans: Spans, power: SpanPower, shares: SpanShares) -> AllocationEnergies:
+def _allocations(node: NodeDay, spans: Spans, power: SpanPower, shares: SpanShares) -> AllocationEnergies:
     """Add the cells (allocation × span) up to quarter hours and to the day."""
     first, last = spans.begin, np.maximum(spans.finish - 1, spans.begin)
     present = spans.finish > spans.begin
@@ -93,6 +104,7 @@ def _allocations(spans: Spans, power: SpanPower, shares: SpanShares) -> Allocati
     gpu_uj = np.zeros(count)
     if power.gpus:
         gpu_uj = np.bincount(spans.owner, shares.gpu_energy, count) / QUARTER_UJ_PER_UJ
+    idle = held_idle(spans, node.holdings, exclusive_holders(node), power.idleness)
     return AllocationEnergies(
         energy_uj=np.bincount(owner, quarters, count).astype(np.float64, copy=False),
         gpu_uj=gpu_uj,
@@ -104,6 +116,9 @@ def _allocations(spans: Spans, power: SpanPower, shares: SpanShares) -> Allocati
         samples=power.samples_between(spans.begin, spans.finish),
         expected_samples=power.expected_between(spans.edges[spans.begin], spans.edges[spans.finish]),
         apportioned=shares.apportioned,
+        gpu_held_us=idle.known * US_PER_TICK,
+        gpu_idle_us=idle.idle * US_PER_TICK,
+        gpu_idle_uj=idle.energy / QUARTER_UJ_PER_UJ,
         flags=_flags(spans, power.flags | shares.span_flags),
     )
 

@@ -26,9 +26,14 @@ BOOKING_FIELDS = [
     "samples",
     "expected_samples",
     "apportioned",
+    "gpu_held_us",
+    "gpu_idle_us",
+    "gpu_idle_j",
     "flags",
 ]
-_SUMS = ["energy_j", "gpu_energy_j", "filled_j", "covered_us", "elapsed_us", "samples", "expected_samples"]
+_BOOKED_FLOATS = ("energy_j", "gpu_energy_j", "gpu_idle_j", "expected_samples")
+_BOOKED_WHOLE = ("covered_us", "elapsed_us", "samples", "gpu_held_us", "gpu_idle_us")
+_SUMS = [*_BOOKED_FLOATS, "filled_j", *_BOOKED_WHOLE]
 _FAR_MS = 1 << 62
 
 
@@ -41,9 +46,9 @@ def by_allocation(parts: pd.DataFrame, booked: pd.DataFrame, start_ms: int = 0, 
     booked = booked.sort_values("day", kind="stable")
     owner = place[booked["allocation_id"]].to_numpy() if len(booked) else np.empty(0, np.int64)
     totals = parts.copy()
-    for name in ("energy_j", "gpu_energy_j", "expected_samples"):
+    for name in _BOOKED_FLOATS:
         totals[name] = np.bincount(owner, booked[name].to_numpy(np.float64), len(parts))
-    for name in ("covered_us", "elapsed_us", "samples"):
+    for name in _BOOKED_WHOLE:
         totals[name] = _int_sums(owner, booked[name].to_numpy(np.int64), len(parts))
     totals["apportioned"] = np.bincount(owner, booked["apportioned"].to_numpy(np.float64), len(parts)) > 0
     flags = np.zeros(len(parts), np.int64)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from measurements.domain.idleness import IDLE_FACTOR, GpuIdleness
 from measurements.domain.integrate import (
     DAY_TICKS,
     TICKS_PER_MS,
@@ -52,6 +53,7 @@ class SpanPower:
     floor: FloatArray  # min(rest, idle), and what is above it: only if they are asked for
     dynamic: FloatArray
     gpus: dict[int, FloatArray] = field(default_factory=dict)
+    idleness: dict[int, GpuIdleness] = field(default_factory=dict)  # empty if idle power is not known
     named_gpus: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))  # that the meter in force covers
     unplaced_uj: int = 0
 
@@ -203,6 +205,7 @@ def _merged(
     rest = [np.zeros(len(length)), np.zeros(len(length))]
     covered = np.zeros(len(length), bool)
     gpus: dict[int, FloatArray] = {}
+    idle: dict[int, list[FloatArray]] = {}
     for period in periods:
         inside = (grid[:-1] >= period.start) & (grid[:-1] < period.end)
         whole = _covered_by_all(period.channels, curves, inside)
@@ -213,6 +216,8 @@ def _merged(
             rest[side] = np.where(whole, total, rest[side])
         for name in period.gpus:
             _split_off(name, curves, whole, length, rest, gpus)
+            if node.gpu_idle_mw >= 0:
+                _tell_idle(name, curves, whole, length, IDLE_FACTOR * node.gpu_idle_mw, idle)
     spans = len(edges) - 1
     energy = _add_up((meter[0] + meter[1]) * length, span, spans)
     remainder = _add_up((rest[0] + rest[1]) * length, span, spans)
@@ -221,6 +226,9 @@ def _merged(
     negative = covered & (np.minimum(rest[0], rest[1]) < -ROUNDING_MW) & bool(gpus)
     power.flags |= np.where(np.bincount(span, negative, spans) > 0, int(Flag.NEGATIVE_REST), 0)
     power.gpus = {index: _add_up(e, span, spans) for index, e in gpus.items()}
+    for index, parts in idle.items():
+        known, without_work, drawn = (_add_up(part, span, spans) for part in parts)
+        power.idleness[index] = GpuIdleness(known.astype(np.int64), without_work.astype(np.int64), drawn)
     if split:
         above = _above(rest, node.idle_mw, length)
         power.dynamic = _add_up(above, span, spans)
@@ -265,6 +273,27 @@ def _split_off(
     rest[1] = np.where(here, rest[1] - upper, rest[1])
     energy = np.where(here, (lower + upper) * length, 0.0)
     gpus[index] = gpus[index] + energy if index in gpus else energy
+
+
+def _tell_idle(
+    name: str,
+    curves: dict[str, _Curve],
+    whole: BoolArray,
+    length: IntArray,
+    threshold_mw: float,
+    idle: dict[int, list[FloatArray]],
+) -> None:
+    """Where one GPU is covered, how long of it it is idle, and what it draws then."""
+    index = gpu_index(name)
+    if index is None or name not in curves:
+        return
+    lower, upper, present = curves[name]
+    here = whole & present
+    without_work = here & (np.maximum(lower, upper) <= threshold_mw)
+    parts = [np.where(here, length, 0), np.where(without_work, length, 0)]
+    parts.append(np.where(without_work, (lower + upper) * length, 0.0))
+    before = idle.get(index)
+    idle[index] = [new + old for new, old in zip(parts, before, strict=True)] if before else parts
 
 
 def _add_up(values: FloatArray, span: IntArray, spans: int) -> FloatArray:

@@ -66,6 +66,8 @@ class NodeDay:
     idle_mw: int = -1  # of the node without its GPUs; -1: not known
     ceiling_mw: int = -1  # of its meter; -1: not known
     policy: Policy = Policy.ALLOCATION
+    gpu_idle_mw: int = -1  # of one GPU without work; -1: not known
+    off_ms: Sequence[tuple[int, int]] = ()  # [start, end) in which the node was switched off; may overlap
 
 
 class Flag(IntFlag):
@@ -90,6 +92,9 @@ class AllocationEnergies:
     samples: IntArray
     expected_samples: FloatArray
     apportioned: BoolArray
+    gpu_held_us: IntArray  # GPU-time held of which it is known whether it was idle
+    gpu_idle_us: IntArray  # part of gpu_held_us
+    gpu_idle_uj: FloatArray  # part of gpu_uj
     flags: IntArray  # of Flag
 
     def quarter_uj(self, i: int) -> FloatArray:
@@ -117,6 +122,7 @@ class NodeLedger:
     metered_uj: FloatArray  # [96]
     unallocated_uj: FloatArray  # [96]
     covered_us: int
+    off_us: int  # not covered, and the node was off; the remainder of the day is a gap
     unplaced_uj: int
     flags: Flag
     hours: HourStatistics

@@ -63,7 +63,7 @@ class SpanShares:
 def share_out(node: NodeDay, spans: Spans, power: SpanPower) -> SpanShares:
     """Share the rest by cores (and rates), each GPU by its holders; what nobody holds is unallocated."""
     holdings = node.holdings
-    exclusive = _exclusive(node)
+    exclusive = exclusive_holders(node)
     cores = _cores(node, exclusive)
     held = spans.held(cores)
     divisor = np.maximum(node.cpus, held)
@@ -88,7 +88,7 @@ def share_out(node: NodeDay, spans: Spans, power: SpanPower) -> SpanShares:
     return SpanShares(energy, gpu_energy, unallocated, apportioned, flags)
 
 
-def _exclusive(node: NodeDay) -> BoolArray:
+def exclusive_holders(node: NodeDay) -> BoolArray:
     """Says so, or its cpus are missing or all that the node has: whoever holds every core holds the node."""
     cpus = node.holdings.cpus
     return (node.holdings.exclusive == 1) | (cpus < 0) | ((node.cpus > 0) & (cpus == node.cpus))

@@ -8,6 +8,7 @@ from measurements.models.cluster import (
     Node,
     NodeAlias,
     NodeConfig,
+    NodeState,
     NodeType,
     PolicyPeriod,
 )
@@ -22,6 +23,7 @@ from measurements.models.ledger import (
     NodeHour,
     ProjectDay,
     Quality,
+    TypeDay,
     UserDay,
 )
 from measurements.models.samples import Batch, PendingCorrection, Quarantine, SealedDay, Segment
@@ -45,6 +47,7 @@ __all__ = [
     "NodeConfig",
     "NodeDay",
     "NodeHour",
+    "NodeState",
     "NodeType",
     "PendingCorrection",
     "PolicyPeriod",
@@ -54,5 +57,6 @@ __all__ = [
     "Run",
     "SealedDay",
     "Segment",
+    "TypeDay",
     "UserDay",
 ]

@@ -6,12 +6,31 @@ row of the same thing. What is so from the beginning is dated 1970-01-01, before
 
 from __future__ import annotations
 
+from typing import Self
+
+from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from measurements.domain.nodeday import Policy
 from measurements.domain.units import EPOCH_DAY, Kind
+
+
+class ClusterQuerySet(models.QuerySet["Cluster"]):
+    """Who may see a machine as a whole."""
+
+    def visible_to(self, viewer: AbstractUser | AnonymousUser) -> Self:
+        """All clusters for whoever is logged in: a cluster's page has sums only, and nobody's name."""
+        return self if viewer.is_authenticated and viewer.is_active else self.none()
+
+
+class NodeQuerySet(models.QuerySet["Node"]):
+    """Who may see single nodes."""
+
+    def visible_to(self, viewer: AbstractUser | AnonymousUser) -> Self:
+        """All nodes for holders of ``measurements.view_operations``: a node's power can be one person's job."""
+        return self if viewer.is_active and viewer.has_perm("measurements.view_operations") else self.none()
 
 
 class Cluster(models.Model):
@@ -22,8 +41,11 @@ class Cluster(models.Model):
         default=0, help_text="Longest run seen [ms]: bounds the search for overlaps."
     )
 
+    objects = ClusterQuerySet.as_manager()
+
     class Meta:
         ordering = ["name"]
+        permissions = [("view_operations", "Can see nodes, ingest, quarantine and reconciliation")]
         verbose_name = _("cluster")
         verbose_name_plural = _("clusters")
 
@@ -88,9 +110,17 @@ class Node(models.Model):
         related_name="children",
         help_text="The meter above; parent minus children is shown as other.",
     )
+    first_sample_ms = models.BigIntegerField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Oldest sample ever stored [ms since 1970, UTC]: from its day on the node counts as in service.",
+    )
     last_sample_ms = models.BigIntegerField(
         null=True, blank=True, editable=False, help_text="Newest stored sample [ms since 1970, UTC]."
     )
+
+    objects = NodeQuerySet.as_manager()
 
     class Meta:
         ordering = ["cluster", "name"]
@@ -132,6 +162,9 @@ class NodeConfig(models.Model):
     idle_w = models.FloatField(null=True, blank=True, help_text="Idle power of the node without its GPUs [W].")
     rated_w = models.FloatField(null=True, blank=True, help_text="Rated power of the node without its GPUs [W].")
     ceiling_w = models.FloatField(null=True, blank=True, help_text="No reading of its meter can be above this [W].")
+    gpu_idle_w = models.FloatField(
+        null=True, blank=True, help_text="Power of one of its GPUs without work [W]: tells idle GPUs from busy ones."
+    )
 
     class Meta:
         ordering = ["node", "valid_from"]
@@ -139,6 +172,33 @@ class NodeConfig(models.Model):
 
     def __str__(self) -> str:
         return f"{self.node} ({self.node_type}) from {self.valid_from}"
+
+
+class NodeState(models.Model):
+    """What the batch system says of a node other than that it is up, in [start, end).
+
+    Only `Power.OFF` changes a figure: time that is not covered in it is *off*, else it is a gap.
+    """
+
+    class Power(models.TextChoices):
+        OFF = "off", _("off")
+        ON = "on", _("on")
+
+    node = models.ForeignKey(Node, models.CASCADE, related_name="states", db_index=False)
+    start_ms = models.BigIntegerField(help_text="[ms since 1970, UTC]")
+    end_ms = models.BigIntegerField(null=True, blank=True, help_text="Empty while it lasts.")
+    state = models.CharField(max_length=64, help_text="As the batch system spells it: DOWN, DRAIN, POWERED_DOWN, …")
+    power = models.CharField(max_length=3, choices=Power.choices, help_text="Whether the node draws power in it.")
+    reason = models.CharField(max_length=1024, blank=True)
+
+    class Meta:
+        ordering = ["node", "start_ms"]
+        constraints = [models.UniqueConstraint(fields=["node", "start_ms", "state"], name="node_state_once")]
+        verbose_name = _("node state")
+        verbose_name_plural = _("node states")
+
+    def __str__(self) -> str:
+        return f"{self.node} {self.state}"
 
 
 class Channel(models.Model):

@@ -88,6 +88,7 @@ class NodeDay(models.Model):
     unallocated_j = models.FloatField()
     unplaced_j = models.FloatField(help_text="Joules of a counter that are known but not placed [J].")
     covered_us = models.BigIntegerField()
+    off_us = models.BigIntegerField(default=0, help_text="Not covered while the node was off; the remainder is a gap.")
     samples = models.BigIntegerField()
     margin_ms = models.BigIntegerField(help_text="How far beyond the day samples were read [ms].")
     flags = models.PositiveSmallIntegerField(default=0)
@@ -140,6 +141,9 @@ class AllocationEnergy(models.Model):
     samples = models.IntegerField()
     expected_samples = models.FloatField(help_text="Elapsed ÷ nominal interval.")
     apportioned = models.BooleanField()
+    gpu_held_us = models.BigIntegerField(default=0, help_text="GPU-time held of which it is known whether it was idle.")
+    gpu_idle_us = models.BigIntegerField(default=0, help_text="Part of gpu_held_us without work.")
+    gpu_idle_j = models.FloatField(default=0.0, help_text="Drawn in gpu_idle_us; part of gpu_energy_j [J].")
     flags = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
@@ -163,6 +167,9 @@ class Figures(models.Model):
     elapsed_us = models.BigIntegerField()
     samples = models.BigIntegerField()
     expected_samples = models.FloatField()
+    gpu_held_us = models.BigIntegerField(default=0, help_text="0: not known whether its GPUs were idle.")
+    gpu_idle_us = models.BigIntegerField(default=0)
+    gpu_idle_j = models.FloatField(default=0.0, help_text="Of held GPUs without work; part of gpu_energy_j [J].")
     quality = models.CharField(max_length=12, choices=Quality.choices)
 
     class Meta:
@@ -213,3 +220,31 @@ class ProjectDay(Figures):
 
     def __str__(self) -> str:
         return f"{self.account} {self.day}"
+
+
+class TypeDay(models.Model):
+    """Cluster × UTC day × node type, closed: metered = jobs + unallocated, wall = covered + off + gap.
+
+    Wall time is ``nodes`` × the day's length (of a day that is not over: up to now). Nodes count from the UTC
+    day of their first sample on, measured or not. Meters above nodes are not in it.
+    """
+
+    cluster = models.ForeignKey(Cluster, models.CASCADE)
+    day = models.DateField()
+    node_type = models.ForeignKey(NodeType, models.CASCADE, db_index=False)
+    nodes = models.PositiveIntegerField()
+    measured_nodes = models.PositiveIntegerField(help_text="Those with any covered time.")
+    metered_j = models.FloatField()
+    jobs_j = models.FloatField()
+    unallocated_j = models.FloatField()
+    unplaced_j = models.FloatField()
+    covered_us = models.BigIntegerField()
+    off_us = models.BigIntegerField()
+    metered_quarters = models.BinaryField(help_text="[J], 96 float64")
+    unallocated_quarters = models.BinaryField(help_text="[J], 96 float64")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["cluster", "day", "node_type"], name="type_day_once")]
+
+    def __str__(self) -> str:
+        return f"{self.node_type} {self.day}"

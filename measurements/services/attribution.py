@@ -38,6 +38,7 @@ from measurements.models import (
     NodeConfig,
 )
 from measurements.models import MeterPeriod as MeterPeriodRow
+from measurements.selectors.states import off_times
 from measurements.services import ledger_rows
 from measurements.services.machine import policy_on
 from measurements.services.marks import changed_since, claim, free, give_back, settle, still_mine
@@ -180,6 +181,7 @@ class _Machine:
         configs = NodeConfig.objects.filter(node__in=nodes, valid_from__lte=day).order_by("valid_from")
         self.configs = {row.node_id: row for row in configs}
         every = {row.pk: row for row in Channel.objects.filter(node__in=nodes)}
+        self.off = off_times(nodes, day_start_ms(day), day_start_ms(day) + DAY_MS)
         periods = ChannelPeriod.objects.filter(channel__node__in=nodes, valid_from__lte=day).order_by("valid_from")
         self.declared = {row.channel_id: row for row in periods}
         self.meters = self._meters(nodes, every)
@@ -256,6 +258,8 @@ class _Machine:
             cpus=config.cpus or 0 if config else 0,
             gpus=config.gpus or 0 if config else 0,
             idle_mw=_mw(config.idle_w) if config else -1,
+            gpu_idle_mw=_mw(config.gpu_idle_w) if config else -1,
+            off_ms=self.off.get(node, ()),
             ceiling_mw=_mw(config.ceiling_w) if config else -1,
             policy=self.policy,
         )

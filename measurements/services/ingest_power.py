@@ -19,7 +19,7 @@ from django.db.models import Max
 
 from measurements.domain.integrate import GAP_INTERVALS, NOMINAL_WINDOW_MS
 from measurements.domain.samples import Samples, concatenate, differing, resolve, runs_of
-from measurements.domain.units import DAY_MS, EPOCH_DAY, day_start_ms, ms_from_datetime
+from measurements.domain.units import DAY_MS, EPOCH_DAY, day_from_ms, day_start_ms, ms_from_datetime
 from measurements.models import (
     Allocation,
     Batch,
@@ -44,7 +44,7 @@ from measurements.services.batches import (
 from measurements.services.bulk import assign
 from measurements.services.judge import NodeDirectory, judge
 from measurements.services.machine import Declaration, choose_meters, declare_channels
-from measurements.services.marks import mark_node_days, sealed_days
+from measurements.services.marks import mark_node_days, mark_rolled_up_days, sealed_days
 from measurements.store import SampleStore, Selection, days_between
 
 FLUSH_ROWS = 2_000_000
@@ -316,7 +316,7 @@ def _declare_and_mark(draft: _Draft, cluster: Cluster, what: PowerInput) -> None
     nodes = sorted({node for node, _ in draft.reach})
     choose_meters(nodes)
     mark_node_days(cluster, _touched(draft, cluster, nodes))
-    _move_last_samples(draft, cluster, nodes)
+    _move_first_and_last_samples(draft, cluster, nodes)
 
 
 def _touched(draft: _Draft, cluster: Cluster, nodes: list[int]) -> Iterable[tuple[int, date]]:
@@ -352,12 +352,15 @@ def _declared_margins(nodes: list[int]) -> dict[int, int]:
     return reach
 
 
-def _move_last_samples(draft: _Draft, cluster: Cluster, nodes: list[int]) -> None:
-    """Note each node's newest sample; days that a running job now fills are marked."""
+def _move_first_and_last_samples(draft: _Draft, cluster: Cluster, nodes: list[int]) -> None:
+    """Note each node's oldest and newest sample; days that a running job now fills are marked."""
+    oldest: dict[int, int] = {}
     newest: dict[int, int] = {}
-    for (node, _), (_, last) in draft.reach.items():
+    for (node, _), (first, last) in draft.reach.items():
+        oldest[node] = min(first, oldest.get(node, first))
         newest[node] = max(last, newest.get(node, last))
     rows = list(Node.objects.select_for_update(no_key=True).filter(pk__in=nodes))
+    _move_first_samples(cluster, rows, oldest)
     moved = [row for row in rows if row.last_sample_ms is None or newest[row.pk] > row.last_sample_ms]
     open_from: dict[int, int] = {}
     running = Allocation.objects.filter(node_id__in=[row.pk for row in moved], end_ms__isnull=True)
@@ -374,3 +377,15 @@ def _move_last_samples(draft: _Draft, cluster: Cluster, nodes: list[int]) -> Non
             ]
     assign(Node, "last_sample_ms", [(row.last_sample_ms, row.pk) for row in moved])
     mark_node_days(cluster, marks)
+
+
+def _move_first_samples(cluster: Cluster, rows: list[Node], oldest: dict[int, int]) -> None:
+    """From the day of its first sample on a node counts as in service: earlier roll-ups learn of it."""
+    moved = [row for row in rows if row.first_sample_ms is None or oldest[row.pk] < row.first_sample_ms]
+    if not moved:
+        return
+    assign(Node, "first_sample_ms", [(oldest[row.pk], row.pk) for row in moved])
+    known = [row.first_sample_ms for row in moved]
+    latest = max((ms for ms in known if ms is not None), default=None)
+    before = None if None in known or latest is None else day_from_ms(latest) + timedelta(days=1)
+    mark_rolled_up_days(cluster, day_from_ms(min(oldest[row.pk] for row in moved)), before)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from measurements.domain.nodeday import HourStatistics, NodeLedger
+from measurements.domain.packing import packed
 from measurements.domain.units import MW_PER_W, UJ_PER_J, FloatArray
 from measurements.models import AllocationEnergy, NodeDay, NodeHour
 from measurements.services.bulk import adapted, insert
@@ -33,6 +34,9 @@ _ALLOCATION_FIELDS = (
     "samples",
     "expected_samples",
     "apportioned",
+    "gpu_held_us",
+    "gpu_idle_us",
+    "gpu_idle_j",
     "flags",
 )
 _DAY_FIELDS = (
@@ -44,6 +48,7 @@ _DAY_FIELDS = (
     "unallocated_j",
     "unplaced_j",
     "covered_us",
+    "off_us",
     "samples",
     "margin_ms",
     "flags",
@@ -103,6 +108,7 @@ def _node_day(block: Block, day: Any, i: int, ledger: NodeLedger) -> tuple[Any, 
         float(unallocated.sum()),
         ledger.unplaced_uj / UJ_PER_J,
         ledger.covered_us,
+        ledger.off_us,
         int(ledger.hours.samples.sum()),
         block.margins_ms[i],
         int(ledger.flags),
@@ -141,22 +147,15 @@ def _allocation_rows(block: Block, day: Any, i: int, ledger: NodeLedger) -> list
         part.samples.tolist(),
         part.expected_samples.tolist(),
         part.apportioned.tolist(),
+        part.gpu_held_us.tolist(),
+        part.gpu_idle_us.tolist(),
+        _joules(part.gpu_idle_uj).tolist(),
         part.flags.tolist(),
         strict=True,
     )
     node = block.nodes[i]
     # A zero-length allocation drew nothing and has no row.
     return [(*ids, node, day, *figures) for ids, *figures in columns if figures[5]]
-
-
-def packed(joules: FloatArray) -> bytes:
-    """As it is stored: little-endian float64."""
-    return joules.astype("<f8").tobytes()
-
-
-def unpacked(data: bytes | memoryview) -> FloatArray:
-    """What `packed` packed."""
-    return np.frombuffer(bytes(data), "<f8")
 
 
 def _joules(microjoules: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ from typing import TypeVar
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from measurements.models import Cluster, DirtyDay, DirtyJob, DirtyNodeDay, SealedDay
+from measurements.models import Cluster, DirtyDay, DirtyJob, DirtyNodeDay, SealedDay, TypeDay
 from measurements.models.ledger import DirtyMark
 from measurements.services.bulk import adapted, insert
 
@@ -68,6 +68,25 @@ def mark_day(cluster_id: int, day: date) -> None:
     """Mark a day's roll-ups dirty."""
     rows = [(cluster_id, adapted(day), new_version(), "")]
     insert(DirtyDay, ("cluster", "day", "version", "claimed_by"), rows, unique=("cluster", "day"), keep=("claimed_by",))
+
+
+def mark_rolled_up_days(cluster: Cluster, first: date, before: date | None = None) -> None:
+    """Mark the roll-ups of the days [first, before) dirty that exist or are being made, sealed days excepted.
+
+    The marks are read first: a roll-up that is committed in between is found among the rows.
+    """
+    days: set[date] = set()
+    for model in (DirtyDay, TypeDay):
+        rows = model._default_manager.filter(cluster=cluster, day__gte=first)
+        days |= set((rows.filter(day__lt=before) if before else rows).values_list("day", flat=True))
+    rows_of_days = [(cluster.pk, adapted(day), new_version(), "") for day in sorted(days - sealed_days(cluster, days))]
+    insert(
+        DirtyDay,
+        ("cluster", "day", "version", "claimed_by"),
+        rows_of_days,
+        unique=("cluster", "day"),
+        keep=("claimed_by",),
+    )
 
 
 def claim(marks: QuerySet[Mark], now: datetime) -> list[Mark]:

@@ -21,12 +21,14 @@ from measurements.models import (
     JobEnergy,
     NodeConfig,
     ProjectDay,
+    TypeDay,
     UserDay,
 )
 from measurements.selectors.allocations import allocation_figures
 from measurements.selectors.frames import frame_of
 from measurements.services.bulk import insert
 from measurements.services.marks import claim, free, give_back, settle, still_mine
+from measurements.services.type_days import type_days
 
 JOBS_AT_ONCE = 5_000
 _TOTAL_FIELDS = (
@@ -38,6 +40,9 @@ _TOTAL_FIELDS = (
     "elapsed_us",
     "samples",
     "expected_samples",
+    "gpu_held_us",
+    "gpu_idle_us",
+    "gpu_idle_j",
     "quality",
     "flags",
 )
@@ -101,12 +106,16 @@ def _next_day(now: datetime, cluster: Cluster | None) -> int | None:
         return None
     marks = claim(waiting.order_by("cluster", "day")[:1], now)
     for mark in marks:
-        users, projects = day_rollups(mark.cluster, mark.day)
+        node_types = _types_on(mark.cluster, mark.day)
+        users, projects = day_rollups(mark.cluster, mark.day, node_types)
+        machine = type_days(mark.cluster, mark.day, {node: row[1] for node, row in node_types.items()})
         with transaction.atomic():
             current = still_mine([mark])
             if current:
                 UserDay.objects.filter(cluster=mark.cluster, day=mark.day).delete()
                 ProjectDay.objects.filter(cluster=mark.cluster, day=mark.day).delete()
+                TypeDay.objects.filter(cluster=mark.cluster, day=mark.day).delete()
+                TypeDay.objects.bulk_create(machine)
                 UserDay.objects.bulk_create(users, 2_000)
                 ProjectDay.objects.bulk_create(projects, 2_000)
                 settle([mark], current)
@@ -114,9 +123,12 @@ def _next_day(now: datetime, cluster: Cluster | None) -> int | None:
     return len(marks)
 
 
-def day_rollups(cluster: Cluster, day: date) -> tuple[list[UserDay], list[ProjectDay]]:
+_NodeTypes = dict[int, tuple[str, int, float | None, int | None]]  # per node: name, type, rated power, cpus
+
+
+def day_rollups(cluster: Cluster, day: date, types: _NodeTypes) -> tuple[list[UserDay], list[ProjectDay]]:
     """User × node type and project × node type of one UTC day."""
-    frame = _day_frame(cluster, day)
+    frame = _day_frame(day, types)
     if frame.empty:
         return [], []
     key = {"cluster": cluster, "day": day}
@@ -128,9 +140,8 @@ def day_rollups(cluster: Cluster, day: date) -> tuple[list[UserDay], list[Projec
     )
 
 
-def _day_frame(cluster: Cluster, day: date) -> pd.DataFrame:
+def _day_frame(day: date, types: _NodeTypes) -> pd.DataFrame:
     """A day's ledger rows with whose they are, what kind of node they ran on, and what is filled."""
-    types = _types_on(cluster, day)
     rows = AllocationEnergy.objects.filter(node_id__in=types, day=day).order_by("pk")
     frame = frame_of(rows.values_list(*_DAY_COLUMNS.values()), list(_DAY_COLUMNS))
     if frame.empty:
@@ -149,10 +160,10 @@ def _day_frame(cluster: Cluster, day: date) -> pd.DataFrame:
     return fill(frame)
 
 
-def _types_on(cluster: Cluster, day: date) -> dict[int, tuple[str, int, float | None, int | None]]:
+def _types_on(cluster: Cluster, day: date) -> _NodeTypes:
     """Per node its name, type, rated power and cpus on a UTC day; a node not yet described then has its first one."""
     rows = NodeConfig.objects.filter(node__cluster=cluster).order_by("valid_from")
-    found: dict[int, tuple[str, int, float | None, int | None]] = {}
+    found: _NodeTypes = {}
     for node, since, name, node_type, rated_w, cpus in rows.values_list(
         "node_id", "valid_from", "node__name", "node_type_id", "rated_w", "cpus"
     ):

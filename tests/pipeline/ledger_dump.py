@@ -26,12 +26,14 @@ from measurements.models import (
     DirtyNodeDay,
     JobEnergy,
     MeterPeriod,
+    Node,
     NodeDay,
     NodeHour,
     PendingCorrection,
     ProjectDay,
     Run,
     Segment,
+    TypeDay,
     UserDay,
 )
 from measurements.store import SampleStore, Selection
@@ -45,6 +47,9 @@ _FIGURES = (
     "elapsed_us",
     "samples",
     "expected_samples",
+    "gpu_held_us",
+    "gpu_idle_us",
+    "gpu_idle_j",
     "quality",
 )
 _JOB = (
@@ -84,6 +89,9 @@ _BOOKED = (
     "samples",
     "expected_samples",
     "apportioned",
+    "gpu_held_us",
+    "gpu_idle_us",
+    "gpu_idle_j",
     "flags",
 )
 _NODE_DAY = (
@@ -92,9 +100,22 @@ _NODE_DAY = (
     "unallocated_j",
     "unplaced_j",
     "covered_us",
+    "off_us",
     "samples",
     "margin_ms",
     "flags",
+    "metered_quarters",
+    "unallocated_quarters",
+)
+_TYPE_DAY = (
+    "nodes",
+    "measured_nodes",
+    "metered_j",
+    "jobs_j",
+    "unallocated_j",
+    "unplaced_j",
+    "covered_us",
+    "off_us",
     "metered_quarters",
     "unallocated_quarters",
 )
@@ -111,6 +132,7 @@ def ledger() -> dict[str, Rows]:
         "job_energy": _rows(JobEnergy, *(f"job__{name}" for name in _KEY), *_FIGURES, "flags"),
         "user_day": _rows(UserDay, "cluster__name", "username", "day", "node_type__name", *_FIGURES),
         "project_day": _rows(ProjectDay, "cluster__name", "account", "day", "node_type__name", *_FIGURES),
+        "type_day": _rows(TypeDay, "cluster__name", "day", "node_type__name", *_TYPE_DAY),
         "dirty_node_day": _rows(DirtyNodeDay, "cluster__name", "node__name", "day"),
         "dirty_job": _rows(DirtyJob, *(f"job__{name}" for name in _KEY)),
         "dirty_day": _rows(DirtyDay, "cluster__name", "day"),
@@ -131,6 +153,7 @@ def inputs() -> dict[str, Rows]:
     ]
     return {
         "samples": samples(),
+        "first_samples": _rows(Node, "cluster__name", "name", "first_sample_ms", "last_sample_ms"),
         "runs": _rows(Run, *(f"job__{name}" for name in ("cluster__name", *_JOB)), *_RUN),
         "allocations": _rows(
             Allocation, *(f"run__{name}" for name in key), "run__submit_ms", "run__start_ms", *_ALLOCATION

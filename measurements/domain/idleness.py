@@ -1,0 +1,22 @@
+"""Whether a GPU is idle, from its power alone.
+
+A power log knows nothing of utilisation. What it shows is that a GPU draws no more than one without work
+does: between two neighbouring samples a GPU is idle if both are at most `IDLE_FACTOR` × its idle power.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from measurements.domain.units import FloatArray, IntArray
+
+IDLE_FACTOR = 1.2  # sensors read some watts apart; a GPU at work draws several times its idle power
+
+
+@dataclass(frozen=True, slots=True)
+class GpuIdleness:
+    """One GPU, one value a span."""
+
+    known: IntArray  # ticks in which its power and the meter that covers it are
+    idle: IntArray  # ticks, part of them
+    energy: FloatArray  # drawn in `idle`, quarter µJ

@@ -1,0 +1,68 @@
+"""The roll-up by node type: what the machine drew on a UTC day, and how much of its time is known."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pandas as pd
+
+from measurements.domain.packing import packed, stacked
+from measurements.domain.units import DAY_MS, US_PER_MS, day_start_ms
+from measurements.models import Cluster, Node, NodeDay, TypeDay
+from measurements.selectors.frames import frame_of
+from measurements.selectors.states import off_times
+
+_SUMS = ("metered_j", "jobs_j", "unallocated_j", "unplaced_j")
+_COLUMNS = ("node_id", *_SUMS, "covered_us", "off_us", "metered_quarters", "unallocated_quarters")
+
+
+def type_days(cluster: Cluster, day: date, types: dict[int, int]) -> list[TypeDay]:
+    """The rows of one day; ``types`` gives each described node's type on it.
+
+    A node counts from the day of its first sample on, and wherever the ledger has a node-day of it. All sums go by
+    the nodes' names, so that they depend on no database id.
+    """
+    nodes = Node.objects.filter(cluster=cluster, level=Node.Level.NODE).order_by("name")
+    first_sample_ms = dict(nodes.values_list("pk", "first_sample_ms"))
+    rows = NodeDay.objects.filter(cluster=cluster, day=day, node__level=Node.Level.NODE)
+    booked = frame_of(rows.order_by("node__name").values_list(*_COLUMNS), _COLUMNS)
+    with_row = set(booked["node_id"].tolist())
+    end_ms = day_start_ms(day) + DAY_MS
+    silent = {
+        pk for pk, first in first_sample_ms.items() if pk not in with_row and first is not None and first < end_ms
+    }
+    off_us = _off_us(silent, day)
+    counted = [pk for pk in first_sample_ms if pk in types and (pk in with_row or pk in silent)]
+    found = []
+    for node_type in sorted({types[pk] for pk in counted}):
+        of_type = [pk for pk in counted if types[pk] == node_type]
+        row = _summed(booked[booked["node_id"].isin(of_type)])
+        row.cluster, row.day, row.node_type_id = cluster, day, node_type
+        row.nodes = len(of_type)
+        row.off_us += sum(off_us.get(pk, 0) for pk in of_type)
+        found.append(row)
+    return found
+
+
+def _summed(rows: pd.DataFrame) -> TypeDay:
+    """Node-days added up one after the other."""
+    return TypeDay(
+        **{name: sum(rows[name].tolist(), 0.0) for name in _SUMS},
+        measured_nodes=int((rows["covered_us"] > 0).sum()),
+        covered_us=int(rows["covered_us"].sum()),
+        off_us=int(rows["off_us"].sum()),
+        metered_quarters=packed(stacked(rows["metered_quarters"]).sum(axis=0)),
+        unallocated_quarters=packed(stacked(rows["unallocated_quarters"]).sum(axis=0)),
+    )
+
+
+def _off_us(nodes: set[int], day: date) -> dict[int, int]:
+    """How long nodes without any node-day were off on a day."""
+    start_ms = day_start_ms(day)
+    total: dict[int, int] = {}
+    for node, times in off_times(nodes, start_ms, start_ms + DAY_MS).items():
+        reached = start_ms
+        for start, end in times:
+            total[node] = total.get(node, 0) + max(0, end - max(start, reached)) * US_PER_MS
+            reached = max(reached, end)
+    return total
