@@ -117,7 +117,7 @@ def _allocations(node: NodeDay, spans: Spans, power: SpanPower, shares: SpanShar
         expected_samples=power.expected_between(spans.edges[spans.begin], spans.edges[spans.finish]),
         apportioned=shares.apportioned,
         gpu_held_us=idle.known * US_PER_TICK,
-        gpu_idle_us=idle.idle * US_PER_TICK,
+        gpu_idle_us=np.rint(idle.idle * US_PER_TICK).astype(np.int64),
         gpu_idle_uj=idle.energy / QUARTER_UJ_PER_UJ,
         flags=_flags(spans, power.flags | shares.span_flags),
     )

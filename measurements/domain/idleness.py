@@ -1,7 +1,7 @@
 """Whether a GPU is idle, from its power alone.
 
 A power log knows nothing of utilisation. What it shows is that a GPU draws no more than one without work
-does: between two neighbouring samples a GPU is idle if both are at most `IDLE_FACTOR` × its idle power.
+does: a GPU is idle while its power, linear between samples, is at most `IDLE_FACTOR` × its idle power.
 """
 
 from __future__ import annotations
@@ -18,5 +18,5 @@ class GpuIdleness:
     """One GPU, one value a span."""
 
     known: IntArray  # ticks in which its power and the meter that covers it are
-    idle: IntArray  # ticks, part of them
+    idle: FloatArray  # ticks, part of them; a line crosses the limit anywhere
     energy: FloatArray  # drawn in `idle`, quarter µJ

@@ -228,7 +228,7 @@ def _merged(
     power.gpus = {index: _add_up(e, span, spans) for index, e in gpus.items()}
     for index, parts in idle.items():
         known, without_work, drawn = (_add_up(part, span, spans) for part in parts)
-        power.idleness[index] = GpuIdleness(known.astype(np.int64), without_work.astype(np.int64), drawn)
+        power.idleness[index] = GpuIdleness(known.astype(np.int64), without_work, drawn)
     if split:
         above = _above(rest, node.idle_mw, length)
         power.dynamic = _add_up(above, span, spans)
@@ -289,9 +289,11 @@ def _tell_idle(
         return
     lower, upper, present = curves[name]
     here = whole & present
-    without_work = here & (np.maximum(lower, upper) <= threshold_mw)
-    parts = [np.where(here, length, 0), np.where(without_work, length, 0)]
-    parts.append(np.where(without_work, (lower + upper) * length, 0.0))
+    below, above = np.minimum(lower, upper), np.maximum(lower, upper)
+    rise = np.where(above > below, above - below, 1.0)
+    share = np.where(above <= threshold_mw, 1.0, np.clip((threshold_mw - below) / rise, 0.0, 1.0))
+    without_work = np.where(here, share * length, 0.0)
+    parts = [np.where(here, length, 0), without_work, (below + np.minimum(above, threshold_mw)) * without_work]
     before = idle.get(index)
     idle[index] = [new + old for new, old in zip(parts, before, strict=True)] if before else parts
 

@@ -160,6 +160,7 @@ class Migration(migrations.Migration):
                 ("off_us", models.BigIntegerField()),
                 ("metered_quarters", models.BinaryField(help_text="[J], 96 float64")),
                 ("unallocated_quarters", models.BinaryField(help_text="[J], 96 float64")),
+                ("covered_hours", models.BinaryField(help_text="Covered node-seconds of each UTC hour, 24 float64")),
                 ("cluster", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="measurements.cluster")),
                 (
                     "node_type",

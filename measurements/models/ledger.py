@@ -242,6 +242,7 @@ class TypeDay(models.Model):
     off_us = models.BigIntegerField()
     metered_quarters = models.BinaryField(help_text="[J], 96 float64")
     unallocated_quarters = models.BinaryField(help_text="[J], 96 float64")
+    covered_hours = models.BinaryField(help_text="Covered node-seconds of each UTC hour, 24 float64")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["cluster", "day", "node_type"], name="type_day_once")]

@@ -1,7 +1,8 @@
-"""Nodes as plain CSV: ``node,node_type``, then cpus, gpus, models, memory_gib, watts and valid_from, if known.
+"""Nodes as plain CSV: ``node,node_type``, then cpus, gpus, models, memory_gib, watts, valid_from, level and parent.
 
 ``node`` may be a hostlist: each of its hosts gets the row's values. ``idle_w`` and ``rated_w`` are the node
-without its GPUs, ``ceiling_w`` is its meter.
+without its GPUs, ``gpu_idle_w`` is one GPU, ``ceiling_w`` is its meter. A meter above nodes is a row of another
+``level``; ``parent`` names the meter above.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from measurements.parsers.source import TEXT_LIMIT, Source
 REQUIRED = ("node", "node_type")
 OPTIONAL = (
     *("cpus", "gpus", "threads_per_core", "cpu_model", "gpu_model", "memory_gib"),
-    *("idle_w", "rated_w", "ceiling_w", "valid_from"),
+    *("idle_w", "rated_w", "ceiling_w", "gpu_idle_w", "valid_from", "level", "parent"),
 )
+LEVELS = ("node", "chassis", "rack", "infrastructure", "facility")
 
 NODES_LIMIT = 200_000  # of one file
 
@@ -62,6 +64,9 @@ def _records(line: int, row: Fields, clock: Clock) -> list[NodeRecord]:
     valid_from = clock.instants(row.get("valid_from", ""))
     if len(valid_from) > 1:
         raise RowRefused("ambiguous local time", f"{row['valid_from']}: give it with an offset")
+    level = row.get("level", "").strip().lower()
+    if level and level not in LEVELS:
+        raise RowRefused("unknown level", f"{level!r}: one of {', '.join(LEVELS)}, or nothing")
     return [
         NodeRecord(
             line=line,
@@ -76,6 +81,9 @@ def _records(line: int, row: Fields, clock: Clock) -> list[NodeRecord]:
             idle_w=number(row, "idle_w"),
             rated_w=number(row, "rated_w"),
             ceiling_w=number(row, "ceiling_w"),
+            gpu_idle_w=number(row, "gpu_idle_w"),
+            level=level,
+            parent=row.get("parent", "").strip(),
             valid_from_ms=valid_from[0] if valid_from else None,
         )
         for host in hosts

@@ -43,6 +43,7 @@ class ParseOptions:
     channel: str | None = None
     time_zone: tzinfo | None = None
     interval_ms: int | None = None
+    rename: tuple[tuple[str, str], ...] = ()  # header cells of a table as written, and what to read instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +145,7 @@ class NodeRecord:
     idle_w: float | None = None
     rated_w: float | None = None
     ceiling_w: float | None = None
+    gpu_idle_w: float | None = None
+    level: str = ""  # node, chassis, rack, infrastructure, facility; "" if nothing is said
+    parent: str = ""  # name of the meter above
     valid_from_ms: int | None = None

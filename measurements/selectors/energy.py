@@ -61,6 +61,9 @@ class Energy:
     node_hours: float
     gpu_hours: float
     wall_hours: float
+    gpu_held_s: float  # GPU-seconds of which it is known whether the GPU was idle; 0: not measured
+    gpu_idle_s: float
+    gpu_idle_j: float  # part of gpu_energy_j
     emissions_g_co2e: float | None = None  # no emission factors are known to this version
     more: dict[str, Any] = field(default_factory=dict)
 
@@ -157,6 +160,9 @@ def _summed(frame: pd.DataFrame, more: dict[str, Any]) -> Energy:
         node_hours=float(hours.sum()),
         gpu_hours=float((gpus * hours).sum()),
         wall_hours=float(wall.sum()),
+        gpu_held_s=figures["gpu_held_us"] / US_PER_S,
+        gpu_idle_s=figures["gpu_idle_us"] / US_PER_S,
+        gpu_idle_j=figures["gpu_idle_j"],
         more=more,
     )
 

@@ -1,4 +1,4 @@
-"""Does it close? Metered = jobs + unallocated, and wall time = covered + gap."""
+"""Does it close? Metered = jobs + unallocated, and wall time = covered + off + gap."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from measurements.models import Cluster, NodeConfig
 from measurements.selectors.energy import Period, compute_days, total
 from measurements.selectors.frames import frame_of
 
-_COLUMNS = ["node_id", "day", "metered_j", "jobs_j", "unallocated_j", "unplaced_j", "covered_us"]
+_COLUMNS = ["node_id", "day", "metered_j", "jobs_j", "unallocated_j", "unplaced_j", "covered_us", "off_us"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Closing:
     unallocated_j: float
     unplaced_j: float
     covered_s: float
+    off_s: float
     gap_s: float
 
     def as_json(self) -> dict[str, float]:
@@ -42,13 +43,16 @@ def closing(clusters: Sequence[Cluster], period: Period, now: datetime) -> Closi
     frame = pd.concat(frames) if frames else pd.DataFrame(columns=_COLUMNS)
     covered_s = int(frame["covered_us"].sum()) / US_PER_S
     wall_s = float(sum(_wall_s(frame, ms_from_datetime(now))))
+    # A state that lasts is off up to the end of the day, of which only a part may be over.
+    off_s = min(int(frame["off_us"].sum()) / US_PER_S, wall_s - covered_s)
     return Closing(
         metered_j=total(frame["metered_j"]),
         jobs_j=total(frame["jobs_j"]),
         unallocated_j=total(frame["unallocated_j"]),
         unplaced_j=total(frame["unplaced_j"]),
         covered_s=covered_s,
-        gap_s=wall_s - covered_s,
+        off_s=off_s,
+        gap_s=wall_s - covered_s - off_s,
     )
 
 

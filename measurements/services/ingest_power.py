@@ -71,7 +71,7 @@ class PowerInput:
             "channel": parse.channel,
             "time_zone": str(parse.time_zone) if parse.time_zone else None,
             "declared": self.declaration.said(),
-        }
+        } | ({"rename": dict(parse.rename)} if parse.rename else {})
 
 
 @dataclass(slots=True)
@@ -356,9 +356,9 @@ def _move_first_and_last_samples(draft: _Draft, cluster: Cluster, nodes: list[in
     """Note each node's oldest and newest sample; days that a running job now fills are marked."""
     oldest: dict[int, int] = {}
     newest: dict[int, int] = {}
-    for (node, _), (first, last) in draft.reach.items():
-        oldest[node] = min(first, oldest.get(node, first))
-        newest[node] = max(last, newest.get(node, last))
+    for (node, _), (low, high) in draft.reach.items():
+        oldest[node] = min(low, oldest.get(node, low))
+        newest[node] = max(high, newest.get(node, high))
     rows = list(Node.objects.select_for_update(no_key=True).filter(pk__in=nodes))
     _move_first_samples(cluster, rows, oldest)
     moved = [row for row in rows if row.last_sample_ms is None or newest[row.pk] > row.last_sample_ms]

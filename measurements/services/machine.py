@@ -27,7 +27,7 @@ from measurements.models import (
     PolicyPeriod,
 )
 from measurements.parsers.records import NodeRecord
-from measurements.services.marks import mark_jobs, mark_node_days
+from measurements.services.marks import mark_jobs, mark_node_days, mark_rolled_up_days
 from measurements.services.names import NodeNames
 from measurements.services.periods import begun_jobs, held_node_days
 from measurements.store import days_between
@@ -46,6 +46,7 @@ _CONFIG_FIELDS = (
     "idle_w",
     "rated_w",
     "ceiling_w",
+    "gpu_idle_w",
 )
 
 
@@ -56,6 +57,7 @@ class NodesReport:
     created: int
     changed: int
     unchanged: int
+    notes: tuple[str, ...] = ()  # what could not be done, and why
 
 
 def create_cluster(name: str) -> Cluster:
@@ -83,11 +85,46 @@ def load_nodes(cluster: Cluster, records: Sequence[NodeRecord]) -> NodesReport:
         first_day = _configure(node, types[record.node_type], record, configs)
         if first_day is not None:
             changed[node.pk] = min(first_day, changed.get(node.pk, first_day))
-    touch_nodes(cluster, changed)
+    moved, notes = _place(cluster, nodes, records)
+    touch_nodes(cluster, changed | dict.fromkeys(moved, EPOCH_DAY))
+    if changed or moved:
+        mark_rolled_up_days(cluster, EPOCH_DAY if moved else min(changed.values()))
     heal_allocations(cluster)
     created = sum(name not in known for name in names)
-    updated = sum(nodes[name].pk in changed for name in names if name in known)
-    return NodesReport(created, updated, len(names) - created - updated)
+    updated = sum(nodes[name].pk in changed or nodes[name].pk in moved for name in names if name in known)
+    return NodesReport(created, updated, len(names) - created - updated, notes)
+
+
+def _place(cluster: Cluster, nodes: dict[str, Node], records: Sequence[NodeRecord]) -> tuple[set[int], tuple[str, ...]]:
+    """Set levels and parents as the records say; which nodes that changed, and what was not done."""
+    notes: list[str] = []
+    parents = {node.pk: node.parent_id for node in nodes.values()}
+    moved: dict[int, Node] = {}
+    for record in records:
+        node = nodes[record.node]
+        if record.level and record.level != node.level:
+            node.level = record.level
+            moved[node.pk] = node
+        above = nodes.get(record.parent)
+        if not record.parent or (above is not None and above.pk == node.parent_id):
+            continue
+        if above is None:
+            notes.append(f"{record.node}: its parent {record.parent} is no node of {cluster}; describe it too")
+        elif _leads_to(above.pk, node.pk, parents):
+            notes.append(f"{record.node}: {record.parent} can't be its parent, it lies below it")
+        else:
+            node.parent, parents[node.pk] = above, above.pk
+            moved[node.pk] = node
+    Node.objects.bulk_update(moved.values(), ["level", "parent"], 500)
+    return set(moved), tuple(notes)
+
+
+def _leads_to(start: int, wanted: int, parents: dict[int, int | None]) -> bool:
+    """Whether one comes from a node to another by going up."""
+    at: int | None = start
+    while at is not None and at != wanted:
+        at = parents.get(at)
+    return at == wanted
 
 
 def _node_types(cluster: Cluster, names: Iterable[str]) -> dict[str, NodeType]:

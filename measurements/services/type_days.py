@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
 import pandas as pd
 
 from measurements.domain.packing import packed, stacked
-from measurements.domain.units import DAY_MS, US_PER_MS, day_start_ms
-from measurements.models import Cluster, Node, NodeDay, TypeDay
+from measurements.domain.units import DAY_MS, US_PER_MS, US_PER_S, FloatArray, day_start_ms
+from measurements.models import Cluster, Node, NodeDay, NodeHour, TypeDay
 from measurements.selectors.frames import frame_of
 from measurements.selectors.states import off_times
 
 _SUMS = ("metered_j", "jobs_j", "unallocated_j", "unplaced_j")
+_HOUR_COLUMNS = ("node_id", "hour", "covered_us")
+HOURS_PER_DAY = 24
 _COLUMNS = ("node_id", *_SUMS, "covered_us", "off_us", "metered_quarters", "unallocated_quarters")
 
 
@@ -32,6 +35,7 @@ def type_days(cluster: Cluster, day: date, types: dict[int, int]) -> list[TypeDa
         pk for pk, first in first_sample_ms.items() if pk not in with_row and first is not None and first < end_ms
     }
     off_us = _off_us(silent, day)
+    hours = frame_of(NodeHour.objects.filter(node__cluster=cluster, day=day).values_list(*_HOUR_COLUMNS), _HOUR_COLUMNS)
     counted = [pk for pk in first_sample_ms if pk in types and (pk in with_row or pk in silent)]
     found = []
     for node_type in sorted({types[pk] for pk in counted}):
@@ -39,9 +43,18 @@ def type_days(cluster: Cluster, day: date, types: dict[int, int]) -> list[TypeDa
         row = _summed(booked[booked["node_id"].isin(of_type)])
         row.cluster, row.day, row.node_type_id = cluster, day, node_type
         row.nodes = len(of_type)
+        row.covered_hours = packed(_covered_hours(hours, of_type))
         row.off_us += sum(off_us.get(pk, 0) for pk in of_type)
         found.append(row)
     return found
+
+
+def _covered_hours(hours: pd.DataFrame, nodes: list[int]) -> FloatArray:
+    """Covered node-seconds of each hour of the day: whole microseconds, so that their order does not matter."""
+    mine = hours[hours["node_id"].isin(nodes)]
+    total_us = np.zeros(HOURS_PER_DAY, np.int64)
+    np.add.at(total_us, mine["hour"].to_numpy(np.int64), mine["covered_us"].to_numpy(np.int64))
+    return total_us / US_PER_S
 
 
 def _summed(rows: pd.DataFrame) -> TypeDay:

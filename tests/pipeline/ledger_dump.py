@@ -118,6 +118,7 @@ _TYPE_DAY = (
     "off_us",
     "metered_quarters",
     "unallocated_quarters",
+    "covered_hours",
 )
 _NODE_HOUR = ("energy_j", "unallocated_j", "covered_us", "samples", "min_w", "max_w")
 

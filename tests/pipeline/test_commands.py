@@ -13,7 +13,7 @@ from tests.pipeline.site import Farm, Site
 from tests.pipeline.small import C, jobs, power, record, small_site, steady
 
 INGEST_KEYS = {"batch", "read", "stored", "duplicates", "refused"}
-ATTRIBUTE_KEYS = {"metered_j", "jobs_j", "unallocated_j", "covered_s", "gap_s", "node_days"}
+ATTRIBUTE_KEYS = {"metered_j", "jobs_j", "unallocated_j", "covered_s", "off_s", "gap_s", "node_days"}
 ENERGY_KEYS = {
     "energy_j",
     "gpu_energy_j",

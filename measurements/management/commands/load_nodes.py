@@ -59,6 +59,8 @@ class Command(JoulebookCommand):
         except ValueError as fault:
             raise CommandError(str(fault), returncode=USAGE) from fault
         report = load_nodes(cluster, records)
+        for note in report.notes:
+            self.say(f"note: {note}")
         self.say(f"{cluster}: {report.created} nodes new, {report.changed} changed, {report.unchanged} as before")
         if options["json"]:
             self.print_json(

@@ -72,6 +72,8 @@ def _node_day(spec: Case, origin_ms: int, day_ms: int) -> NodeDay:
         idle_mw=_milliwatts(node.get("idle_w")),
         ceiling_mw=_milliwatts(node.get("ceiling_w")),
         policy=Policy(node.get("policy", "allocation")),
+        gpu_idle_mw=_milliwatts(node.get("gpu_idle_w")),
+        off_ms=[(origin_ms + _ms(start), origin_ms + _ms(end)) for start, end in node.get("off_s", ())],
     )
 
 

@@ -42,6 +42,9 @@ class Job:
     apportioned: bool
     rate_unknown: bool
     quarters_j: Any
+    gpu_held_s: float
+    gpu_idle_s: float
+    gpu_idle_j: float
 
 
 def jobs_of(ledger: NodeLedger) -> list[Job]:
@@ -56,6 +59,9 @@ def jobs_of(ledger: NodeLedger) -> list[Job]:
             bool(rows.apportioned[k]),
             bool(int(rows.flags[k]) & Flag.RATE_UNKNOWN),
             rows.quarter_uj(k) / UJ_PER_J,
+            rows.gpu_held_us[k] / US_PER_S,
+            rows.gpu_idle_us[k] / US_PER_S,
+            rows.gpu_idle_uj[k] / UJ_PER_J,
         )
         for k in range(len(rows.energy_uj))
     ]
@@ -70,6 +76,7 @@ def totals_of(nodes: list[NodeDay], ledgers: list[NodeLedger]) -> dict[str, Any]
         "unallocated_j": sum(float(ledger.unallocated_uj.sum()) for ledger in ledgers) / UJ_PER_J,
         "unplaced_j": sum(ledger.unplaced_uj for ledger in ledgers) / UJ_PER_J,
         "covered_s": sum(ledger.covered_us for ledger in ledgers) / US_PER_S,
+        "off_s": sum(ledger.off_us for ledger in ledgers) / US_PER_S,
         "negative_rest": any(ledger.negative_rest for ledger in ledgers),
         "overcommitted": any(ledger.overcommitted for ledger in ledgers),
         "quarters_j": sum(ledger.metered_uj for ledger in ledgers) / UJ_PER_J,
