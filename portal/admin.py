@@ -17,6 +17,7 @@ from measurements.models import (
     Node,
     NodeAlias,
     NodeConfig,
+    NodeState,
     NodeType,
     PendingCorrection,
     PolicyPeriod,
@@ -52,6 +53,13 @@ class NodeConfigInline(admin.TabularInline):  # type: ignore[type-arg]
     """What a node is made of."""
 
     model = NodeConfig
+    extra = 0
+
+
+class NodeStateInline(admin.TabularInline):  # type: ignore[type-arg]
+    """When it was down, drained or off; read from files by load_node_states."""
+
+    model = NodeState
     extra = 0
 
 
@@ -125,8 +133,8 @@ class NodeAdmin(DescriptionAdmin):
     list_filter = ["cluster", "level"]
     search_fields = ["name"]
     autocomplete_fields = ["parent"]
-    readonly_fields = ["last_sample_ms"]
-    inlines = [NodeConfigInline, NodeAliasInline]
+    readonly_fields = ["first_sample_ms", "last_sample_ms"]
+    inlines = [NodeConfigInline, NodeAliasInline, NodeStateInline]
 
     def nodes(self, thing: Node) -> list[Node]:
         """Itself."""

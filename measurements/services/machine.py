@@ -209,9 +209,10 @@ def touch_nodes(cluster: Cluster, first_days: dict[int, date]) -> None:
 
 @transaction.atomic
 def description_changed(nodes: Iterable[Node]) -> None:
-    """After a person changed what is said of some nodes: all their days are booked anew."""
+    """After a person changed what is said of some nodes: all their days are booked and rolled up anew."""
     for node in nodes:
         touch_nodes(node.cluster, {node.pk: EPOCH_DAY})
+        mark_rolled_up_days(node.cluster, EPOCH_DAY)
 
 
 def channels_of(cluster: Cluster, wanted: Iterable[tuple[int, str, Kind]]) -> dict[tuple[int, str, Kind], int]:
