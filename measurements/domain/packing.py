@@ -19,7 +19,8 @@ def unpacked(data: bytes | memoryview) -> FloatArray:
     return np.frombuffer(bytes(data), "<f8")
 
 
-def stacked(days: Iterable[bytes | memoryview]) -> FloatArray:
-    """Whole days, packed, as rows of an array [days, 96]."""
-    data = b"".join(map(bytes, days))
-    return np.frombuffer(data, "<f8").reshape(-1, QUARTERS_PER_DAY) if data else np.zeros((0, QUARTERS_PER_DAY))
+def stacked(days: Iterable[bytes | memoryview], width: int = QUARTERS_PER_DAY) -> FloatArray:
+    """Days, packed, as rows of an array [days, width]; one that is not rolled up yet is zeros."""
+    nothing = bytes(width * np.dtype("<f8").itemsize)
+    data = b"".join(bytes(day) or nothing for day in days)
+    return np.frombuffer(data, "<f8").reshape(-1, width) if data else np.zeros((0, width))

@@ -57,6 +57,10 @@ class Job(models.Model):
             models.Index(fields=["cluster", "het_job_id"], name="job_het"),
             models.Index(fields=["username", "-start_ms"], name="job_user_start"),
             models.Index(fields=["account", "-start_ms"], name="job_account_start"),
+            models.Index(fields=["-start_ms"], name="job_start"),
+            models.Index(fields=["cluster", "-start_ms"], name="job_cluster_start"),
+            models.Index(fields=["state", "-start_ms"], name="job_state_start"),
+            models.Index(fields=["-start_ms"], name="job_running", condition=models.Q(end_ms__isnull=True)),
         ]
         verbose_name = _("job")
         verbose_name_plural = _("jobs")

@@ -186,7 +186,19 @@ class JobEnergy(Figures):
         return f"{self.job}: {self.energy_j} J"
 
 
-class UserDay(Figures):
+class DayFigures(Figures):
+    """Figures of one UTC day, with what makes any time zone's days of them: packed little-endian float64."""
+
+    energy_quarters = models.BinaryField(default=b"", help_text="[J], 96 values")
+    covered_hours = models.BinaryField(default=b"", help_text="Node-seconds, 24 values")
+    elapsed_hours = models.BinaryField(default=b"", help_text="Node-seconds, 24 values")
+    filled_hours = models.BinaryField(default=b"", help_text="[J], 24 values")
+
+    class Meta:
+        abstract = True
+
+
+class UserDay(DayFigures):
     """User × UTC day × node type."""
 
     cluster = models.ForeignKey(Cluster, models.CASCADE)
@@ -204,7 +216,7 @@ class UserDay(Figures):
         return f"{self.username} {self.day}"
 
 
-class ProjectDay(Figures):
+class ProjectDay(DayFigures):
     """Project × UTC day × node type."""
 
     cluster = models.ForeignKey(Cluster, models.CASCADE)

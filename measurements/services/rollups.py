@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from measurements.domain.figures import BOOKING_FIELDS, by_allocation, fill, summed_by
+from measurements.domain.packing import packed
+from measurements.domain.profiles import Rows, profiles
+from measurements.domain.units import US_PER_MS, day_start_ms
 from measurements.models import (
     Allocation,
     AllocationEnergy,
@@ -46,7 +50,10 @@ _TOTAL_FIELDS = (
     "quality",
     "flags",
 )
+_PROFILES = ("energy_quarters", "covered_hours", "elapsed_hours", "filled_hours")
 _DAY_COLUMNS = {name: name for name in BOOKING_FIELDS if name != "day"} | {
+    "first_quarter": "first_quarter",
+    "quarters": "quarters",
     "node_id": "node_id",
     "username": "job__username",
     "account": "job__account",
@@ -132,11 +139,34 @@ def day_rollups(cluster: Cluster, day: date, types: _NodeTypes) -> tuple[list[Us
     if frame.empty:
         return [], []
     key = {"cluster": cluster, "day": day}
-    users = summed_by(frame, ["username", "node_type_id"]).drop(columns="flags")
-    projects = summed_by(frame, ["account", "node_type_id"]).drop(columns="flags")
     return (
-        [UserDay(**key, **row) for row in users.to_dict("records")],
-        [ProjectDay(**key, **row) for row in projects.to_dict("records")],
+        [UserDay(**key, **row) for row in _of_day(frame, "username", day)],
+        [ProjectDay(**key, **row) for row in _of_day(frame, "account", day)],
+    )
+
+
+def _of_day(frame: pd.DataFrame, whose: str, day: date) -> list[dict[Any, Any]]:
+    """One row a person (or project) and node type: its sums and its profile of the day."""
+    keys = [whose, "node_type_id"]
+    sums = summed_by(frame, keys).drop(columns="flags").to_dict("records")
+    group = frame.groupby(keys, sort=True).ngroup().to_numpy(np.int64)
+    profile = profiles(_profile_rows(frame, day), group, len(sums))
+    packs = zip(
+        *(map(packed, part) for part in (profile.energy_j, profile.covered_s, profile.elapsed_s, profile.filled_j)),
+        strict=True,
+    )
+    return [row | dict(zip(_PROFILES, pack, strict=True)) for row, pack in zip(sums, packs, strict=True)]
+
+
+def _profile_rows(frame: pd.DataFrame, day: date) -> Rows:
+    start_ms = day_start_ms(day)
+    return Rows(
+        first_quarter=frame["first_quarter"].to_numpy(np.int64),
+        quarters=frame["quarters"].tolist(),
+        begin_us=(np.maximum(frame["start_ms"].to_numpy(np.int64), start_ms) - start_ms) * US_PER_MS,
+        elapsed_us=frame["elapsed_us"].to_numpy(np.int64),
+        covered_us=frame["covered_us"].to_numpy(np.int64),
+        filled_j=frame["filled_j"].to_numpy(np.float64),
     )
 
 

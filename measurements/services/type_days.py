@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from measurements.domain.packing import packed, stacked
+from measurements.domain.profiles import HOURS_PER_DAY
 from measurements.domain.units import DAY_MS, US_PER_MS, US_PER_S, FloatArray, day_start_ms
 from measurements.models import Cluster, Node, NodeDay, NodeHour, TypeDay
 from measurements.selectors.frames import frame_of
@@ -15,7 +16,6 @@ from measurements.selectors.states import off_times
 
 _SUMS = ("metered_j", "jobs_j", "unallocated_j", "unplaced_j")
 _HOUR_COLUMNS = ("node_id", "hour", "covered_us")
-HOURS_PER_DAY = 24
 _COLUMNS = ("node_id", *_SUMS, "covered_us", "off_us", "metered_quarters", "unallocated_quarters")
 
 

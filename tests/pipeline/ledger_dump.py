@@ -107,6 +107,7 @@ _NODE_DAY = (
     "metered_quarters",
     "unallocated_quarters",
 )
+_PROFILES = ("energy_quarters", "covered_hours", "elapsed_hours", "filled_hours")
 _TYPE_DAY = (
     "nodes",
     "measured_nodes",
@@ -131,8 +132,8 @@ def ledger() -> dict[str, Rows]:
         "node_day": _rows(NodeDay, "cluster__name", "node__name", "day", *_NODE_DAY),
         "node_hour": _rows(NodeHour, "node__cluster__name", "node__name", "day", "hour", *_NODE_HOUR),
         "job_energy": _rows(JobEnergy, *(f"job__{name}" for name in _KEY), *_FIGURES, "flags"),
-        "user_day": _rows(UserDay, "cluster__name", "username", "day", "node_type__name", *_FIGURES),
-        "project_day": _rows(ProjectDay, "cluster__name", "account", "day", "node_type__name", *_FIGURES),
+        "user_day": _rows(UserDay, "cluster__name", "username", "day", "node_type__name", *_FIGURES, *_PROFILES),
+        "project_day": _rows(ProjectDay, "cluster__name", "account", "day", "node_type__name", *_FIGURES, *_PROFILES),
         "type_day": _rows(TypeDay, "cluster__name", "day", "node_type__name", *_TYPE_DAY),
         "dirty_node_day": _rows(DirtyNodeDay, "cluster__name", "node__name", "day"),
         "dirty_job": _rows(DirtyJob, *(f"job__{name}" for name in _KEY)),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pytest
 from django.test import Client, override_settings
 
-from measurements.domain.units import DAY_MS
-from measurements.models import Cluster, Job
-from measurements.selectors.history import _from_ledger, _from_roll_up, day_bounds_ms, energy_history
+from measurements.domain.packing import unpacked
+from measurements.domain.units import DAY_MS, QUARTER_MS, day_start_ms
+from measurements.models import AllocationEnergy, Cluster, Job
+from measurements.selectors.history import day_bounds_ms, energy_history
 from measurements.selectors.joblist import JOBS_PER_PAGE, jobs_of_period
 from tests.conftest import People
 from tests.portal import world
@@ -139,15 +140,25 @@ def test_an_id_used_again_leads_to_the_job_that_is_meant(people: People) -> None
 # --- Days ---------------------------------------------------------------------------------------
 
 
-def test_the_roll_up_and_the_ledger_say_the_same(site: None, people: People) -> None:
-    bounds = day_bounds_ms(date(2025, 3, 9), date(2025, 3, 11), ZoneInfo("UTC"))
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"])
+def test_local_days_are_the_ledger_s_quarter_hours(site: None, people: People, zone: str) -> None:
+    first, last = date(2025, 3, 9), date(2025, 3, 11)
+    bounds_ms = day_bounds_ms(first, last, ZoneInfo(zone)).tolist()
     for person in (people.alice, people.bob):
-        rolled, booked = _from_roll_up(person, bounds), _from_ledger(person, bounds)
-        key = ["place", "node_type_id"]
-        rolled, booked = (f.sort_values(key).reset_index(drop=True) for f in (rolled, booked))
-        assert rolled[key].to_numpy().tolist() == booked[key].to_numpy().tolist()
-        for name in ("energy_j", "filled_j", "covered_s", "elapsed_s"):
-            np.testing.assert_allclose(rolled[name], booked[name], rtol=1e-9)
+        energy, elapsed = [0.0] * 3, [0.0] * 3
+        for row in AllocationEnergy.objects.filter(job__username=person.username).select_related("allocation"):
+            midnight_ms = day_start_ms(row.day)
+            for offset, joules in enumerate(unpacked(row.quarters).tolist()):
+                at_ms = midnight_ms + (row.first_quarter + offset) * QUARTER_MS
+                for i, (begin, end) in enumerate(pairwise(bounds_ms)):
+                    energy[i] += joules if begin <= at_ms < end else 0.0
+            start, stop = row.allocation.start_ms, row.allocation.end_ms
+            for i, (begin, end) in enumerate(pairwise(bounds_ms)):
+                elapsed[i] += max(0, min(stop, end) - max(start, begin)) / 1000
+        days = energy_history(person, first, last, ZoneInfo(zone)).days
+        assert [d.energy_j for d in days] == pytest.approx(energy, rel=1e-9)
+        assert [d.elapsed_s for d in days] == pytest.approx(elapsed, rel=1e-9)
+        assert sum(energy) > 0
 
 
 @pytest.mark.parametrize(
@@ -228,9 +239,9 @@ def test_the_number_of_queries_does_not_grow(
 ) -> None:
     client.force_login(people.alice)
     client.get(URL)
-    # session, user, roll-up, node types, longest run, permissions of the user and of their groups, jobs with their
+    # session, user, roll-up, node types, permissions of the user and of their groups, jobs with their
     # energy and cluster, ids used again, newest sample, jobs being booked
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(10):
         client.get(URL)
 
 
