@@ -41,13 +41,12 @@ class Profiles:
 
 def profiles(rows: Rows, group: IntArray, groups: int) -> Profiles:
     """Sums over the rows of each group, added one after the other in the order of the rows."""
-    energy = np.zeros((groups, QUARTERS_PER_DAY))
     joules = np.frombuffer(b"".join(map(bytes, rows.quarters)), "<f8") if len(rows.quarters) else np.zeros(0)
     lengths = np.array([len(data) // joules.itemsize for data in rows.quarters], np.int64)
     owner = np.repeat(np.arange(len(lengths)), lengths)
     before = np.cumsum(lengths) - lengths
     quarter = rows.first_quarter[owner] + np.arange(len(owner)) - before[owner]
-    np.add.at(energy, (group[owner], quarter), joules)
+    energy = _added(group[owner] * QUARTERS_PER_DAY + quarter, joules, groups, QUARTERS_PER_DAY)
     share_us = _overlaps_us(rows.begin_us, rows.elapsed_us)
     elapsed = np.where(rows.elapsed_us > 0, rows.elapsed_us, 1)[:, None]
     parts = (
@@ -55,10 +54,12 @@ def profiles(rows: Rows, group: IntArray, groups: int) -> Profiles:
         share_us / US_PER_S,
         share_us * (rows.filled_j[:, None] / elapsed),
     )
-    hours = [np.zeros((groups, HOURS_PER_DAY)) for _ in parts]
-    for total, part in zip(hours, parts, strict=True):
-        np.add.at(total, group, part)
-    return Profiles(energy, *hours)
+    hour = (group[:, None] * HOURS_PER_DAY + np.arange(HOURS_PER_DAY)).ravel()
+    return Profiles(energy, *(_added(hour, part.ravel(), groups, HOURS_PER_DAY) for part in parts))
+
+
+def _added(key: IntArray, values: FloatArray, groups: int, width: int) -> FloatArray:
+    return np.bincount(key, values, groups * width).astype(np.float64, copy=False).reshape(groups, width)
 
 
 def _overlaps_us(begin_us: IntArray, elapsed_us: IntArray) -> FloatArray:
