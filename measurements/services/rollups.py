@@ -69,12 +69,17 @@ def rebuild_rollups(
 ) -> int:
     """Rebuild all dirty job totals and days that nobody else is at; how many keys."""
     done = 0
-    for step in (_next_jobs, _next_day):
-        while (count := step(now(), cluster)) is not None:
-            done += count
-            if progress:
-                progress(count)
+    while (count := rebuild_next(now(), cluster)) is not None:
+        done += count
+        if progress:
+            progress(count)
     return done
+
+
+def rebuild_next(now: datetime, cluster: Cluster | None = None) -> int | None:
+    """Rebuild one lot: jobs first, else a day; how many keys, None if nothing is free, 0 if others were quicker."""
+    jobs = _next_jobs(now, cluster)
+    return _next_day(now, cluster) if jobs is None else jobs
 
 
 def _next_jobs(now: datetime, cluster: Cluster | None) -> int | None:
