@@ -22,8 +22,9 @@ _COLUMNS = ("node_id", *_SUMS, "covered_us", "off_us", "metered_quarters", "unal
 def type_days(cluster: Cluster, day: date, types: dict[int, int]) -> list[TypeDay]:
     """The rows of one day; ``types`` gives each described node's type on it.
 
-    A node counts from the day of its first sample on, and wherever the ledger has a node-day of it. All sums go by
-    the nodes' names, so that they depend on no database id.
+    A node counts from the day of its first sample on, and wherever the ledger has a node-day of it with jobs. (What
+    a sample just after midnight holds of the day before is added, without making that day one of the node's.) All
+    sums go by the nodes' names, so that they depend on no database id.
     """
     nodes = Node.objects.filter(cluster=cluster, level=Node.Level.NODE).order_by("name")
     first_sample_ms = dict(nodes.values_list("pk", "first_sample_ms"))
@@ -36,13 +37,18 @@ def type_days(cluster: Cluster, day: date, types: dict[int, int]) -> list[TypeDa
     }
     off_us = _off_us(silent, day)
     hours = frame_of(NodeHour.objects.filter(node__cluster=cluster, day=day).values_list(*_HOUR_COLUMNS), _HOUR_COLUMNS)
+    before_first = {
+        pk
+        for pk, jobs_j in zip(booked["node_id"].tolist(), booked["jobs_j"].tolist(), strict=True)
+        if not jobs_j and (first_sample_ms[pk] or 0) >= end_ms
+    }
     counted = [pk for pk in first_sample_ms if pk in types and (pk in with_row or pk in silent)]
     found = []
     for node_type in sorted({types[pk] for pk in counted}):
         of_type = [pk for pk in counted if types[pk] == node_type]
         row = _summed(booked[booked["node_id"].isin(of_type)])
         row.cluster, row.day, row.node_type_id = cluster, day, node_type
-        row.nodes = len(of_type)
+        row.nodes = len(set(of_type) - before_first)
         row.covered_hours = packed(_covered_hours(hours, of_type))
         row.off_us += sum(off_us.get(pk, 0) for pk in of_type)
         found.append(row)
