@@ -11,8 +11,11 @@ export function language() {
   return document.documentElement.lang;
 }
 
+// A colour of the style sheets, as #rrggbb: also where the reader's system names it ("CanvasText").
 export function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  return pen.fillStyle;
 }
 
 export function seriesColour(index) {
@@ -84,7 +87,9 @@ export function setDefaults() {
   });
 }
 
-// Draw now, and anew when the reader's colours change or before the page is printed.
+const REDRAWN_FOR = ["(prefers-color-scheme: dark)", "(forced-colors: active)", "print"];
+
+// Draw now, and anew when the colours change: those of the reader's system, or those of paper.
 export function show(id, build) {
   const canvas = document.getElementById(id);
   const data = payload(id);
@@ -100,7 +105,43 @@ export function show(id, build) {
     drawLegend(id, chart);
   };
   draw();
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  REDRAWN_FOR.forEach((query) => window.matchMedia(query).addEventListener("change", draw));
+  addCursor(canvas, data, () => chart);
+}
+
+// A slider over the points: the keyboard's way to the tooltips, which it also reads aloud. Escape closes them.
+function addCursor(canvas, data, current) {
+  const points = data.titles?.length ?? 0;
+  if (!points) return;
+  const slider = document.createElement("input");
+  Object.assign(slider, { type: "range", className: "cursor", min: 0, max: points - 1, step: 1, value: points - 1 });
+  slider.setAttribute("aria-labelledby", canvas.getAttribute("aria-labelledby"));
+  const point = () => slider.setAttribute("aria-valuetext", pointOut(current(), data, Number(slider.value)));
+  const leave = () => pointOut(current(), data, -1);
+  slider.addEventListener("input", point);
+  slider.addEventListener("focus", point);
+  slider.addEventListener("blur", leave);
+  slider.addEventListener("keydown", ({ key }) => key === "Escape" && leave());
+  canvas.after(slider);
+}
+
+// Show the tooltip of one point, and say what it says; of no point (-1) close it.
+function pointOut(chart, data, index) {
+  const active = chart.data.datasets
+    .map((dataset, datasetIndex) => ({ datasetIndex, index, value: valueAt(dataset, index) }))
+    .filter(({ datasetIndex, value }) => value !== null && chart.isDatasetVisible(datasetIndex));
+  const place = active.length ? chart.getDatasetMeta(active[0].datasetIndex).data[index] : { x: 0, y: 0 };
+  chart.setActiveElements(active);
+  chart.tooltip.setActiveElements(active, { x: place.x, y: place.y });
+  chart.update();
+  const { title = [], body = [], footer = [] } = active.length ? chart.tooltip : {};
+  const said = body.flatMap(({ lines }) => lines);
+  return [data.titles[index], ...(said.length ? said : ["–"]), ...(title.length ? footer : [])].filter(Boolean).join("; ");
+}
+
+function valueAt(dataset, index) {
+  const value = dataset.data[index] ?? null;
+  return value !== null && typeof value === "object" ? value.y : value;
 }
 
 // A legend of buttons: reachable by keyboard, and read aloud.

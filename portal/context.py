@@ -1,0 +1,69 @@
+"""What every page is given: where one can go from it, whether its figures are made up, which version made it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+VERSION: str = tomllib.loads((settings.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An entry of the navigation; ``current`` is the value of aria-current: this page, one below it, or neither."""
+
+    address: str
+    label: str
+    current: str
+
+
+Allowed = Callable[[User | AnonymousUser], bool]
+
+
+def _operates(user: User | AnonymousUser) -> bool:
+    return user.has_perm("measurements.view_operations")
+
+
+PLACES: tuple[tuple[str, Any, Allowed], ...] = (
+    ("energy", _("My energy"), lambda user: True),
+    ("jobs", _("Jobs"), lambda user: True),
+    ("clusters", _("Clusters"), lambda user: True),
+    ("operations", _("Operations"), _operates),
+    ("admin:index", pgettext_lazy("navigation", "Admin"), lambda user: user.is_staff),
+)
+
+
+def site(request: HttpRequest) -> dict[str, Any]:
+    """The context of every page. The navigation is made where a template asks for it: the admin's pages do not."""
+    return {
+        "navigation": partial(navigation, request),
+        "simulated": settings.JOULEBOOK_DEMO,
+        "version": VERSION,
+    }
+
+
+def navigation(request: HttpRequest) -> list[Place]:
+    """Where this person can go; nowhere before they logged in."""
+    user = request.user
+    if not user.is_authenticated:
+        return []
+    return [
+        Place(address, str(label), _current(request.path, address))
+        for address, label in ((reverse(name), label) for name, label, allowed in PLACES if allowed(user))
+    ]
+
+
+def _current(path: str, address: str) -> str:
+    if path == address:
+        return "page"
+    return "true" if address != reverse("energy") and path.startswith(address) else ""
