@@ -139,9 +139,9 @@ class SampleStore:
         name = f"cluster={cluster.name}/day={day.isoformat()}/part-{uuid.uuid4().hex}.parquet"
         final = self.root / name
         final.parent.mkdir(parents=True, exist_ok=True)
-        _fsync(incoming)
+        sync_to_disk(incoming)
         incoming.rename(final)
-        _fsync(final.parent)
+        sync_to_disk(final.parent)
         return name
 
     def discard(self, segments: Iterable[Segment]) -> None:
@@ -309,7 +309,8 @@ def _one_of(values: NDArray[np.int32], ids: NDArray[np.int32]) -> NDArray[np.boo
     return table[values - low]
 
 
-def _fsync(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, would survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

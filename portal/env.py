@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from pathlib import Path
@@ -50,6 +51,18 @@ def env_choice(name: str, choices: tuple[str, ...], default: str) -> str:
     return text
 
 
+def env_number(name: str, default: float, lowest: float, greatest: float) -> float:
+    """A number between two bounds."""
+    text = env_str(name, str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not lowest <= value <= greatest:
+        raise ImproperlyConfigured(f"{name}={text!r} is no number from {lowest:g} to {greatest:g}")
+    return value
+
+
 def env_zone(name: str, default: str) -> str:
     """The name of a time zone that this machine knows."""
     text = env_str(name, default)
@@ -89,7 +102,7 @@ def key_from_file(path: Path) -> str:
     Two first starts at once agree on one key: whoever links the file first wins.
     """
     if not path.exists():
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(64), encoding="utf-8")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from portal.env import env_bool, env_choice, env_folder, env_secret, env_url, env_zone, key_from_file
+from portal.env import env_bool, env_choice, env_folder, env_number, env_secret, env_url, env_zone, key_from_file
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -18,7 +19,10 @@ JOULEBOOK_VAR = env_folder("JOULEBOOK_VAR", ROOT / "var")  # everything the site
 JOULEBOOK_DEMO = env_bool("JOULEBOOK_DEMO", default=False)  # the made-up cluster: the login page names its people
 DEBUG = env_bool("JOULEBOOK_DEBUG", default=False)
 SITE_URL = env_url("JOULEBOOK_SITE_URL", "http://localhost:8000", ("https", "http"))
-REDIS_URL = env_secret("REDIS_URL")  # empty: no workers, the commands do all work
+REDIS_URL = env_secret("REDIS_URL")  # the Celery workers' queue; empty: a thread of the web process does the work
+SWEEP_S = env_number("JOULEBOOK_SWEEP_S", 30, 0.5, 600)  # how often what was left over is looked for
+WORKER_THREAD = env_bool("JOULEBOOK_WORKER_THREAD", default=not REDIS_URL)  # does the web process work as well
+WORKER_PROCESSES = int(env_number("JOULEBOOK_WORKER_PROCESSES", os.cpu_count() or 1, 1, 1000))  # of a Celery worker
 SECRET_KEY = env_secret("JOULEBOOK_SECRET_KEY") or key_from_file(JOULEBOOK_VAR / "secret_key")
 
 # --- Database ---------------------------------------------------------------------------------------------------------
@@ -82,6 +86,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "portal.context.site",
             ],
         },
     },
@@ -113,6 +118,7 @@ HTTPS = SITE_URL.scheme == "https"
 ALLOWED_HOSTS = [SITE_URL.hostname or "", "localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = [f"{SITE_URL.scheme}://{SITE_URL.netloc}"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz)$"]  # asked from inside the house, before TLS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 
-from measurements.management.base import NOTHING_USABLE, JoulebookCommand
+from measurements.management.base import NOTHING_USABLE, USAGE, JoulebookCommand, now
+from measurements.models import Cluster
 from measurements.parsers.records import UnusableFile
 from measurements.parsers.source import Source
 from measurements.services.batches import IngestReport, RefusedCount
+from measurements.services.intake import queue
 
 Take = Callable[[Source, Callable[[int], None]], IngestReport]
 
@@ -29,6 +31,31 @@ def ingest_all(command: JoulebookCommand, paths: list[str], unit: str, take: Tak
     if as_json:
         command.print_json(_merged(reports))
     if not any(report.usable for report in reports):
+        sys.exit(NOTHING_USABLE)
+
+
+def add_queue(parser: CommandParser) -> None:
+    """Offer --queue."""
+    parser.add_argument("--queue", action="store_true", help="only keep a copy of each file: the workers take it in")
+
+
+def queue_all(
+    command: JoulebookCommand, cluster: Cluster, content: str, said: dict[str, Any], options: dict[str, Any]
+) -> None:
+    """Leave the inputs to the workers."""
+    if options["dry_run"]:
+        raise CommandError("--dry-run and --queue: use one of them", returncode=USAGE)
+    queued: list[int] = []
+    for path in options["paths"]:
+        try:
+            with command.sources([path]) as sources:
+                queued += [queue(cluster, content, source, said, now()).pk for source in sources]
+        except (CommandError, UnusableFile) as fault:
+            command.say(f"refused: {fault}")
+    command.say(f"{len(queued)} files queued")
+    if options["json"]:
+        command.print_json({"queued": queued})
+    if not queued:
         sys.exit(NOTHING_USABLE)
 
 

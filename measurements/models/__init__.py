@@ -27,6 +27,7 @@ from measurements.models.ledger import (
     UserDay,
 )
 from measurements.models.samples import Batch, PendingCorrection, Quarantine, SealedDay, Segment
+from measurements.models.work import Heartbeat, Intake
 
 __all__ = [
     "Allocation",
@@ -38,6 +39,8 @@ __all__ = [
     "DirtyDay",
     "DirtyJob",
     "DirtyNodeDay",
+    "Heartbeat",
+    "Intake",
     "Job",
     "JobEnergy",
     "JobQuerySet",

@@ -53,7 +53,7 @@ class Job(models.Model):
         indexes = [
             models.Index(fields=["cluster", "raw_id"], name="job_raw_id"),
             models.Index(fields=["cluster", "job_id"], name="job_shown_id"),
-            models.Index(fields=["cluster", "array_job_id"], name="job_array"),
+            models.Index(fields=["cluster", "array_job_id", "-start_ms"], name="job_array_start"),
             models.Index(fields=["cluster", "het_job_id"], name="job_het"),
             models.Index(fields=["username", "-start_ms"], name="job_user_start"),
             models.Index(fields=["account", "-start_ms"], name="job_account_start"),

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from measurements.models.cluster import Cluster, Node, NodeType
 from measurements.models.jobs import Allocation, Job
+from measurements.models.leases import Leased
 
 
 class Quality(models.TextChoices):
@@ -26,16 +27,14 @@ class Quality(models.TextChoices):
     METERED = "metered", _("metered")
 
 
-class DirtyMark(models.Model):
+class DirtyMark(Leased):
     """Something to be rebuilt.
 
     ``version`` is drawn anew by each mark: a rebuild reads it first and removes the mark
-    only if it is still the same. A claim is a lease; it expires.
+    only if it is still the same.
     """
 
     version = models.BigIntegerField()
-    claimed_by = models.CharField(max_length=128, blank=True, default="", db_index=True)
-    claimed_until = models.DateTimeField(null=True)
 
     class Meta:
         abstract = True

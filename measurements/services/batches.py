@@ -6,8 +6,9 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,17 @@ class IngestReport:
     def usable(self) -> bool:
         """Whether anything in it was of use, now or before."""
         return self.stored + self.duplicates + self.pending > 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures, as they are kept with a file that workers took."""
+        return {
+            "read": self.read,
+            "stored": self.stored,
+            "duplicates": self.duplicates,
+            "pending": self.pending,
+            "refused": [asdict(row) for row in self.refused],
+            "warnings": self.warnings,
+        }
 
 
 @dataclass(slots=True)

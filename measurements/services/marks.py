@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -18,11 +18,13 @@ from typing import TypeVar
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from measurements.models import Cluster, DirtyDay, DirtyJob, DirtyNodeDay, SealedDay, TypeDay
+from measurements.models import Cluster, DirtyDay, DirtyJob, DirtyNodeDay, Intake, SealedDay, TypeDay
+from measurements.models.leases import Leased
 from measurements.models.ledger import DirtyMark
 from measurements.services.bulk import adapted, insert
 
 Mark = TypeVar("Mark", bound=DirtyMark)
+Lease = TypeVar("Lease", bound=Leased)
 
 LEASE_S = 120  # a block takes well under a second; the leases of killed processes of this machine end at once
 RETRY_S = 0.01
@@ -89,7 +91,7 @@ def mark_rolled_up_days(cluster: Cluster, first: date, before: date | None = Non
     )
 
 
-def claim(marks: QuerySet[Mark], now: datetime) -> list[Mark]:
+def claim(marks: QuerySet[Lease], now: datetime) -> list[Lease]:
     """Take a lease on those of some marks that are free; the ones taken.
 
     ``marks`` is ordered and sliced by the caller to what it can do at once. Nobody ever waits for
@@ -106,6 +108,13 @@ def claim(marks: QuerySet[Mark], now: datetime) -> list[Mark]:
     if not taken:
         time.sleep(RETRY_S)  # others are at them: whoever asks again does not have to hurry
     return list(model._default_manager.filter(pk__in=keys, claimed_by=token))
+
+
+def renew(marks: Sequence[Leased], now: datetime) -> bool:
+    """Prolong the lease on some claimed marks; False if it expired and somebody else has any of them."""
+    model = type(marks[0])
+    mine = model._default_manager.filter(pk__in=[mark.pk for mark in marks], claimed_by=marks[0].claimed_by)
+    return mine.update(claimed_until=now + timedelta(seconds=LEASE_S)) == len(marks)
 
 
 def free(now: datetime) -> Q:
@@ -133,7 +142,7 @@ def settle(marks: list[Mark], current: list[Mark]) -> None:
     model._default_manager.filter(pk__in=again).update(claimed_by="", claimed_until=None)
 
 
-def give_back(marks: list[Mark]) -> None:
+def give_back(marks: Sequence[Leased]) -> None:
     """Set free what is left of some claimed marks: those that somebody was marking anew."""
     if marks:
         left = type(marks[0])._default_manager.filter(claimed_by=marks[0].claimed_by)
@@ -148,7 +157,8 @@ def changed_since(marks: list[Mark]) -> bool:
 
 def release_dead() -> None:
     """End the leases of processes of this machine that are gone (killed, say)."""
-    for model in (DirtyNodeDay, DirtyJob, DirtyDay):
+    leased: tuple[type[Leased], ...] = (DirtyNodeDay, DirtyJob, DirtyDay, Intake)
+    for model in leased:
         owners = model._default_manager.exclude(claimed_by="").values_list("claimed_by", flat=True).distinct()
         for claimed_by in owners:
             if _is_dead(claimed_by):

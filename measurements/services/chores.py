@@ -1,0 +1,73 @@
+"""Work that is due again and again, whoever does it: the in-process thread, a Celery worker or ``manage.py work``.
+
+When a chore last began stands in the database, so that it runs once per interval however many processes ask.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from measurements.models import Cluster, Heartbeat
+from measurements.services.heartbeats import CHORE, take_turn
+from measurements.services.upkeep import tend
+
+logger = logging.getLogger(__name__)
+HOUR_S = 3_600
+BREATH_S = 0.01  # after each day: in the web process pages come first
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something to be done every so often; two at once do no harm to each other."""
+
+    name: str
+    every: timedelta
+    run: Callable[[datetime], object]
+    at_once: bool
+
+
+_CHORES: dict[str, Chore] = {}
+
+
+def every(seconds: float, run: Callable[[datetime], object], name: str, *, at_once: bool = True) -> None:
+    """Have ``run(now)`` called at most once every so many seconds; keep one call short, it comes again.
+
+    A new site does it at once, or only after its first interval.
+    """
+    _CHORES[name] = Chore(name, timedelta(seconds=seconds), run, at_once)
+
+
+def due(now: datetime) -> list[str]:
+    """The names of the chores whose time has come."""
+    begun = dict(Heartbeat.objects.filter(name__startswith=CHORE).values_list("name", "at"))
+    return [c.name for c in _CHORES.values() if CHORE + c.name not in begun or begun[CHORE + c.name] <= now - c.every]
+
+
+def run(name: str, now: datetime) -> bool:
+    """Do a chore if it is its time and nobody else has just begun it; an error is logged, its time comes again."""
+    chore = _CHORES.get(name)
+    if chore is None or not take_turn(CHORE + name, now, chore.every, at_once=chore.at_once):
+        return False
+    try:
+        chore.run(now)
+    except Exception:
+        logger.exception("the chore %r failed; it is tried again in %s", name, chore.every)
+    return True
+
+
+def run_due(now: datetime) -> list[str]:
+    """Do all chores whose time has come; the names of those done."""
+    return [name for name in due(now) if run(name, now)]
+
+
+def tend_all(now: datetime) -> None:
+    """Compact, fold and sweep the sample files of all clusters."""
+    for cluster in Cluster.objects.all():
+        tend(cluster, now, lambda _: time.sleep(BREATH_S))
+
+
+every(HOUR_S, tend_all, "tend", at_once=False)  # there is nothing to compact in a new site

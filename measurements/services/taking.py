@@ -1,0 +1,162 @@
+"""One file, by whoever it is taken: what the operator said, the parser for it, and the service that stores it.
+
+Options are called as those of the commands (``time_zone``, ``interval`` in seconds, …), in a form that JSON can hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from measurements.domain.units import MS_PER_S, UJ_PER_J
+from measurements.models import Cluster, Intake
+from measurements.parsers.detect import detect_power
+from measurements.parsers.detect_jobs import detect_jobs
+from measurements.parsers.detect_nodes import detect_nodes
+from measurements.parsers.node_states import read_states
+from measurements.parsers.records import ParseOptions, UnusableFile
+from measurements.parsers.source import Source
+from measurements.services.batches import IngestReport, QuarantineDraft
+from measurements.services.ingest_jobs import JobsInput, ingest_jobs
+from measurements.services.ingest_power import PowerInput, ingest_power
+from measurements.services.machine import Declaration, load_nodes
+from measurements.services.states import load_states
+
+Options = Mapping[str, Any]
+Progress = Callable[[int], None]
+
+_COMMON = {"format", "time_zone"}
+KNOWN_OPTIONS = {
+    Intake.Content.POWER: _COMMON | {"node", "channel", "rename", "interval", "max_gap", "wrap_joules"},
+    Intake.Content.JOBS: _COMMON,
+    Intake.Content.NODES: _COMMON,
+    Intake.Content.STATES: {"time_zone", "off_states"},
+}
+FAULT = "fault"  # in place of options that could not be read: the sentence that says why
+_NUMBERS = {"interval", "max_gap", "wrap_joules"}
+_LISTS = {"rename", "off_states"}
+
+
+def check_options(content: str, options: object) -> None:
+    """Raise `UnusableFile` where an option is none, or is not of its kind."""
+    if not isinstance(options, Mapping):
+        raise UnusableFile("the options are no JSON object")
+    known = KNOWN_OPTIONS[Intake.Content(content)]
+    for name, value in options.items():
+        if name == FAULT:
+            raise UnusableFile(str(value))
+        if name not in known:
+            raise UnusableFile(f"no option {name!r} for {content}; known: {', '.join(sorted(known))}")
+        kind = float | int if name in _NUMBERS else list if name in _LISTS else str
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise UnusableFile(f"the option {name!r} can't be {value!r}")
+
+
+def take(
+    content: str, cluster: Cluster, source: Source, options: Options, now: datetime, progress: Progress | None = None
+) -> IngestReport:
+    """Take a file of any content; `UnusableFile` says why nothing of it can be read."""
+    check_options(content, options)
+    match Intake.Content(content):
+        case Intake.Content.POWER:
+            return take_power(cluster, source, options, now, progress=progress)
+        case Intake.Content.JOBS:
+            return take_jobs(cluster, source, options, now, progress=progress)
+        case Intake.Content.NODES:
+            return take_nodes(cluster, source, options)
+        case Intake.Content.STATES:
+            return take_states(cluster, source, options)
+
+
+def take_power(
+    cluster: Cluster,
+    source: Source,
+    options: Options,
+    now: datetime,
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Take a power log."""
+    interval_ms, wrap_j = _ms(options.get("interval")), options.get("wrap_joules")
+    parse = ParseOptions(
+        options.get("node"),
+        options.get("channel"),
+        _zone(options),
+        interval_ms,
+        tuple((column, name) for column, name in options.get("rename") or ()),
+    )
+    wrap_uj = None if wrap_j is None else round(wrap_j * UJ_PER_J)
+    declaration = Declaration(interval_ms, _ms(options.get("max_gap")), wrap_uj)
+    parser = detect_power(source, options.get("format"))
+    what = PowerInput(parser.read, parser.name, parse, declaration)
+    return ingest_power(cluster, source, what, now, dry_run=dry_run, progress=progress)
+
+
+def take_jobs(
+    cluster: Cluster,
+    source: Source,
+    options: Options,
+    now: datetime,
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Take job records."""
+    parser = detect_jobs(source, options.get("format"))
+    what = JobsInput(parser, parser.name, ParseOptions(time_zone=_zone(options)))
+    return ingest_jobs(cluster, source, what, now, dry_run=dry_run, progress=progress)
+
+
+def take_nodes(cluster: Cluster, source: Source, options: Options) -> IngestReport:
+    """Take a description of nodes."""
+    parser = detect_nodes(source, options.get("format"))
+    records, refusals, warnings = parser(source, ParseOptions(time_zone=_zone(options)))
+    if not records:
+        raise UnusableFile(f"{source.name}: no node in it")
+    done = load_nodes(cluster, records)
+    refused = QuarantineDraft()
+    refused.add(refusals)
+    return IngestReport(
+        source.name,
+        None,
+        len(records) + len(refusals),
+        done.created + done.changed,
+        done.unchanged,
+        refused.counts(),
+        warnings=[*warnings, *done.notes],
+    )
+
+
+def take_states(cluster: Cluster, source: Source, options: Options) -> IngestReport:
+    """Take states of nodes."""
+    parse = ParseOptions(time_zone=_zone(options))
+    records, refusals, warnings = read_states(source, parse, options.get("off_states") or ())
+    done = load_states(cluster, records)
+    refused = QuarantineDraft()
+    refused.add(refusals)
+    names = sorted({record.node for record in done.unknown})
+    notes = [f"nodes that are not known here: {', '.join(names)}"] if names else []
+    return IngestReport(
+        source.name,
+        None,
+        len(records) + len(refusals),
+        done.created + done.changed,
+        done.unchanged,
+        refused.counts(),
+        warnings=[*warnings, *notes],
+    )
+
+
+def _zone(options: Options) -> ZoneInfo | None:
+    name = options.get("time_zone")
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError) as fault:
+        raise UnusableFile(f"{name!r} is no time zone; give a name such as Europe/Berlin or UTC") from fault
+
+
+def _ms(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * MS_PER_S)

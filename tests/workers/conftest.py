@@ -1,0 +1,7 @@
+"""Sites of the pipeline's tests, for the workers'."""
+
+from __future__ import annotations
+
+from tests.pipeline.conftest import postgres_farm, sqlite_farm
+
+__all__ = ["postgres_farm", "sqlite_farm"]
