@@ -1,4 +1,4 @@
-"""Who and what the simulated cluster is made of. All figures are made up; none is a measurement."""
+"""What the simulated cluster is made of. All figures are made up; none is a measurement."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ class NodeModel:
     memory_gib: int
     idle_w: float  # without GPUs
     core_w: float  # dynamic power of one busy core
-    gpu_idle_w: float  # one GPU without work
-    gpu_dynamic_w: float  # added by one busy GPU
-    node_interval_s: int  # how often the BMC is asked
+    gpu_idle_w: float = 0.0  # one GPU without work
+    gpu_dynamic_w: float = 0.0  # added by one busy GPU
 
     @property
     def rated_w(self) -> float:
@@ -31,10 +30,14 @@ class NodeModel:
         return self.idle_w + self.cpus * self.core_w
 
     @property
+    def full_w(self) -> float:
+        """Everything busy [W]."""
+        return self.rated_w + self.gpus * (self.gpu_idle_w + self.gpu_dynamic_w)
+
+    @property
     def ceiling_w(self) -> float:
         """What its whole-node meter can never exceed [W]: a quarter above everything busy."""
-        gpus_w = self.gpus * (self.gpu_idle_w + self.gpu_dynamic_w)
-        return 1.25 * (self.rated_w + gpus_w)
+        return 1.25 * self.full_w
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -42,34 +45,22 @@ class NodeModel:
         return tuple(f"{self.prefix}{number:02d}" for number in range(1, self.count + 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A simulated user of the machine."""
-
-    username: str
-    uid: int
-    account: str
-
-
 CPU = NodeModel(
     name="cpu",
     prefix="cpu",
-    count=5,
+    count=12,
     cpus=64,
     gpus=0,
     cpu_model="2 x 32 cores (simulated)",
     gpu_model="",
     memory_gib=256,
-    idle_w=165.0,
-    core_w=7.0,
-    gpu_idle_w=0.0,
-    gpu_dynamic_w=0.0,
-    node_interval_s=60,
+    idle_w=128.0,
+    core_w=7.5,
 )
 HIGH_MEMORY = NodeModel(
     name="highmem",
     prefix="hm",
-    count=2,
+    count=4,
     cpus=96,
     gpus=0,
     cpu_model="2 x 48 cores (simulated)",
@@ -77,14 +68,11 @@ HIGH_MEMORY = NodeModel(
     memory_gib=2048,
     idle_w=310.0,
     core_w=5.5,
-    gpu_idle_w=0.0,
-    gpu_dynamic_w=0.0,
-    node_interval_s=60,
 )
 GPU4 = NodeModel(
     name="gpu4",
     prefix="gpu",
-    count=3,
+    count=6,
     cpus=64,
     gpus=4,
     cpu_model="2 x 32 cores (simulated)",
@@ -94,12 +82,11 @@ GPU4 = NodeModel(
     core_w=6.5,
     gpu_idle_w=52.0,
     gpu_dynamic_w=330.0,
-    node_interval_s=30,
 )
 MIXED = NodeModel(
     name="mixed",
     prefix="mix",
-    count=2,
+    count=4,
     cpus=48,
     gpus=2,
     cpu_model="2 x 24 cores (simulated)",
@@ -109,22 +96,12 @@ MIXED = NodeModel(
     core_w=6.0,
     gpu_idle_w=12.0,
     gpu_dynamic_w=58.0,
-    node_interval_s=30,
 )
 NODE_MODELS = (CPU, HIGH_MEMORY, GPU4, MIXED)
 MODEL_OF_NODE = {node: model for model in NODE_MODELS for node in model.nodes}
-GPU_INTERVAL_S = 30
+NODES = tuple(MODEL_OF_NODE)
+GPUS = tuple((node, index) for node, model in MODEL_OF_NODE.items() for index in range(model.gpus))
 
-PEOPLE = {
-    person.username: person
-    for person in (
-        Person("alice", 5001, "imaging"),
-        Person("bob", 5002, "climate"),
-        Person("carol", 5003, "imaging"),
-        Person("dave", 5004, "climate"),
-        Person("erin", 5005, "genomics"),
-        Person("frank", 5006, "genomics"),
-        Person("grace", 5007, "chemistry"),
-        Person("heidi", 5008, "chemistry"),
-    )
-}
+FACILITY, SWITCHES = "facility", "switches"  # meters above the nodes, and beside them
+METER_TYPE = "meter"
+IT_FULL_W = sum(model.count * model.full_w for model in NODE_MODELS)

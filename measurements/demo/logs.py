@@ -1,21 +1,38 @@
-"""The files a site with this cluster would have: nodes.csv, sacct text and a power log per day."""
+"""The files a site with this cluster would have: nodes, states of nodes, sacct text, power logs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
-from pathlib import Path
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
 
-from measurements.demo.cluster import CLUSTER_NAME, GPU_INTERVAL_S, MODEL_OF_NODE, NODE_MODELS, NodeModel
-from measurements.demo.physics import NodePower, node_power, read_sensor
-from measurements.demo.schedule import DAY_S, Run, plan_period
-from measurements.domain.units import EPOCH_DAY, MS_PER_S, IntArray, datetime_from_ms, day_start_ms
+from measurements.demo import rhythm
+from measurements.demo.cluster import (
+    CLUSTER_NAME,
+    FACILITY,
+    GPUS,
+    IT_FULL_W,
+    METER_TYPE,
+    MODEL_OF_NODE,
+    NODE_MODELS,
+    NODES,
+    SWITCHES,
+)
+from measurements.demo.faults import LateLog, late_log
+from measurements.demo.meters import coarse_day, fine_day
+from measurements.demo.recipes import Run
+from measurements.demo.rhythm import DAY_S
+from measurements.demo.schedule import plan_period
+from measurements.domain.units import MS_PER_S, IntArray, datetime_from_ms, day_from_ms
 
-NODES_HEADER = "node,node_type,cpus,gpus,cpu_model,gpu_model,memory_gib,idle_w,rated_w,ceiling_w"
-POWER_HEADER = "timestamp,node,watts,channel"
+NODES_HEADER = (
+    "node,node_type,cpus,gpus,cpu_model,gpu_model,memory_gib,idle_w,rated_w,ceiling_w,gpu_idle_w,level,parent"
+)
+STATES_HEADER = "node,start,end,state,reason"
 SACCT_FIELDS = (
     "JobID",
     "JobIDRaw",
@@ -38,27 +55,58 @@ SACCT_FIELDS = (
     "NCPUS",
     "AllocTRES",
     "NodeList",
+    "Comment",
     "JobName",
 )
 EXIT_CODES = {"FAILED": "1:0", "OUT_OF_MEMORY": "0:125", "NODE_FAIL": "1:0"}
-OUTAGE_EVERY_DAYS = 14
-OUTAGE_S = 5_700  # one BMC silent for 95 minutes
+METERS = (*NODES, SWITCHES, FACILITY)
+GPU_COLUMNS = tuple(f"gpu{index}_w" for index in range(max(model.gpus for model in NODE_MODELS)))
 
 
 def nodes_csv() -> str:
-    """The plain nodes form."""
-    lines = [NODES_HEADER]
+    """The plain nodes form, with the meters above the nodes."""
+    facility_w, switches_w = 2.0 * IT_FULL_W, 0.2 * IT_FULL_W
+    lines = [
+        NODES_HEADER,
+        f"{FACILITY},{METER_TYPE},,,,,,,,{facility_w:g},,facility,",
+        f"{SWITCHES},{METER_TYPE},,,,,,,,{switches_w:g},,infrastructure,{FACILITY}",
+    ]
     for model in NODE_MODELS:
         described = f"{model.name},{model.cpus},{model.gpus},{model.cpu_model},{model.gpu_model},{model.memory_gib}"
-        budget = f"{model.idle_w:g},{model.rated_w:g},{model.ceiling_w:g}"
-        lines += [f"{node},{described},{budget}" for node in model.nodes]
+        gpu_idle = f"{model.gpu_idle_w:g}" if model.gpus else ""
+        budget = f"{model.idle_w:g},{model.rated_w:g},{model.ceiling_w:g},{gpu_idle}"
+        lines += [f"{node},{described},{budget},node,{FACILITY}" for node in model.nodes]
+    return "\n".join(lines) + "\n"
+
+
+def states_csv(seed: int, start_s: int, now_s: int) -> str:
+    """When nodes were switched off in [start, now), as seen at `now`."""
+    day, lines = day_from_ms((start_s - DAY_S) * MS_PER_S), [STATES_HEADER]
+    while day <= day_from_ms(now_s * MS_PER_S):
+        for sleep in rhythm.sleeps(seed, day):
+            if start_s < sleep.end_s and sleep.start_s < now_s:
+                end = iso_time(sleep.end_s) if sleep.end_s <= now_s else ""
+                lines.append(f"{sleep.node},{iso_time(sleep.start_s)},{end},POWERED_DOWN,nothing to do")
+        day += timedelta(days=1)
     return "\n".join(lines) + "\n"
 
 
 def sacct_text(seed: int, start_s: int, now_s: int) -> str:
     """`sacct --allusers --duplicates --allocations --parsable2` of [start, now), as seen at `now`."""
-    rows = [SACCT_FIELDS, *(_sacct_row(run, now_s) for run in plan_period(seed, start_s, now_s))]
-    return "\n".join("|".join(row) for row in rows) + "\n"
+    return sacct_of(plan_period(seed, start_s, now_s), now_s)
+
+
+def sacct_news(seed: int, start_s: int, now_s: int) -> str:
+    """The same, but only of those runs to which something happened in [start, now); empty if there are none."""
+    runs = plan_period(seed, start_s, now_s)
+    news = [run for run in runs if any(start_s <= at < now_s for at in (run.submit_s, run.start_s, run.end_s - 1))]
+    return sacct_of(news, now_s) if news else ""
+
+
+def sacct_of(runs: Iterable[Run], now_s: int) -> str:
+    """Rows under their header."""
+    rows = ["|".join(SACCT_FIELDS), *("|".join(_sacct_row(run, now_s)) for run in runs)]
+    return "\n".join(rows) + "\n"
 
 
 def _sacct_row(run: Run, now_s: int) -> tuple[str, ...]:
@@ -77,9 +125,9 @@ def _sacct_row(run: Run, now_s: int) -> tuple[str, ...]:
         run.person.account,
         run.person.username,
         str(run.person.uid),
-        _slurm_time(run.submit_s),
-        _slurm_time(run.start_s) if started else "Unknown",
-        _slurm_time(run.end_s) if ended else "Unknown",
+        iso_time(run.submit_s),
+        iso_time(run.start_s) if started else "Unknown",
+        iso_time(run.end_s) if ended else "Unknown",
         str(elapsed_s),
         "00:00:00",
         _slurm_duration(round(busy_s)),
@@ -90,13 +138,14 @@ def _sacct_row(run: Run, now_s: int) -> tuple[str, ...]:
         str(cpus),
         _alloc_tres(run) if started else "",
         _node_list(run.lane.nodes) if started else "None assigned",
+        run.recipe.comment,
         run.recipe.name,
     )
 
 
-def _slurm_time(instant_s: int) -> str:
-    """As with SLURM_TIME_FORMAT=%Y-%m-%dT%H:%M:%S%z and TZ=UTC."""
-    return f"{datetime_from_ms(instant_s * MS_PER_S):%Y-%m-%dT%H:%M:%S%z}"
+def iso_time(instant_s: int) -> str:
+    """As Slurm prints it with SLURM_TIME_FORMAT=%Y-%m-%dT%H:%M:%S%z and TZ=UTC."""
+    return f"{datetime_from_ms(instant_s * MS_PER_S):%Y-%m-%dT%H:%M:%S}+0000"
 
 
 def _slurm_duration(seconds: int) -> str:
@@ -123,61 +172,56 @@ def _node_list(nodes: Sequence[str]) -> str:
     return f"{nodes[0][:-2]}[{nodes[0][-2:]}-{nodes[-1][-2:]}]"
 
 
-def power_csv(seed: int, day: date, start_s: int, end_s: int) -> str:
-    """The plain power form: what the pollers logged on a UTC day within [start, end), in order of time."""
-    day_s = day_start_ms(day) // MS_PER_S
-    runs = plan_period(seed, day_s - DAY_S, day_s + DAY_S)
-    t_ms, watts, names = _day_samples(seed, day, runs)
-    kept = (t_ms >= start_s * MS_PER_S) & (t_ms < end_s * MS_PER_S)
-    order = np.flatnonzero(kept)[np.argsort(t_ms[kept], kind="stable")]
-    stamps = np.datetime_as_string(t_ms[order].astype("datetime64[ms]"), unit="ms").tolist()
-    columns = zip(stamps, watts[order].tolist(), names[order].tolist(), strict=True)
-    lines = [POWER_HEADER, *(f"{stamp}Z,{node},{value},{channel}" for stamp, value, (node, channel) in columns)]
-    return "\n".join(lines) + "\n"
+def power_csv(seed: int, day: date, start_s: int, end_s: int, *, late: bool = True) -> bytes:
+    """What the pollers logged on a UTC day within [start, end), in order of time: a line a node, GPUs in columns.
+
+    With ``late`` the node whose log comes later is left out.
+    """
+    missing = late_log(seed, day) if late else None
+    return _fine_csv(seed, day, start_s, end_s, [name for name in METERS if not missing or name != missing.node])
 
 
-def _day_samples(seed: int, day: date, runs: Sequence[Run]) -> tuple[IntArray, NDArray[np.int64], NDArray[np.str_]]:
-    """All samples of all channels on a UTC day: instant [ms], whole watts, (node, channel)."""
-    times, watts, names = [], [], []
-    silent = outage(seed, day)
-    for number, (node, model) in enumerate(MODEL_OF_NODE.items()):
-        rng = np.random.default_rng((seed, 2, number, (day - EPOCH_DAY).days))
-        for channel, t_ms, values in _node_samples(node, model, day, runs, rng):
-            heard = np.ones(t_ms.size, dtype=bool)
-            if silent and channel == "node" and node == silent[0]:
-                heard = (t_ms < silent[1] * MS_PER_S) | (t_ms >= silent[2] * MS_PER_S)
-            times.append(t_ms[heard])
-            watts.append(values[heard])
-            names.append(np.tile(np.array([[node, channel]]), (int(heard.sum()), 1)))
-    return np.concatenate(times), np.concatenate(watts), np.concatenate(names)
+def late_csv(seed: int, log: LateLog) -> bytes:
+    """The log that is delivered late."""
+    return _fine_csv(seed, log.day, 0, log.due_s, [log.node])
 
 
-def _node_samples(
-    node: str, model: NodeModel, day: date, runs: Sequence[Run], rng: np.random.Generator
-) -> list[tuple[str, IntArray, NDArray[np.int64]]]:
-    """The channels of one node on a UTC day: the BMC's whole-node power, and each GPU's own."""
-    day_s = day_start_ms(day) // MS_PER_S
-    loads = [run.load() for run in runs if node in run.lane.nodes]
-    power: NodePower = node_power(model, loads, day_s, day_s + DAY_S, rng)
-    read = [("node", *read_sensor(power, power.node_w, model.node_interval_s, rng))]
-    for index, gpu_w in enumerate(power.gpu_w):
-        read.append((f"gpu{index}", *read_sensor(power, gpu_w, GPU_INTERVAL_S, rng)))
-    return read
+def _fine_csv(seed: int, day: date, start_s: int, end_s: int, meters: Sequence[str]) -> bytes:
+    """Lines of some meters."""
+    read = fine_day(seed, day)
+    gpus = np.full((len(GPU_COLUMNS), *read.t_ms.shape), -1, np.int64)
+    for number, (node, index) in enumerate(GPUS):
+        gpus[index, METERS.index(node)] = read.gpu_watts[number]
+    chosen = np.array([name in meters for name in METERS])[:, None]
+    kept = chosen & (read.t_ms >= start_s * MS_PER_S) & (read.t_ms < end_s * MS_PER_S)
+    kept &= (read.watts >= 0) | (gpus >= 0).any(axis=0)
+    row, column = np.nonzero(kept)
+    order = np.argsort(read.t_ms[row, column], kind="stable")
+    row, column = row[order], column[order]
+    names = pa.DictionaryArray.from_arrays(pa.array(row, pa.int32()), pa.array(METERS)).cast(pa.string())
+    columns = {"timestamp": _stamps(read.t_ms[row, column]), "node": names, "node_w": _watts(read.watts[row, column])}
+    columns |= {name: _watts(gpus[index, row, column]) for index, name in enumerate(GPU_COLUMNS)}
+    return _csv(pa.table(columns))
 
 
-def outage(seed: int, day: date) -> tuple[str, int, int] | None:
-    """The node whose BMC is silent on a UTC day, from and until when (s); one such day in a fortnight."""
-    number = (day - EPOCH_DAY).days
-    rng = np.random.default_rng((seed, 3, number // OUTAGE_EVERY_DAYS))
-    if number % OUTAGE_EVERY_DAYS != rng.integers(OUTAGE_EVERY_DAYS):
-        return None
-    node = str(rng.choice(list(MODEL_OF_NODE)))
-    start_s = day_start_ms(day) // MS_PER_S + int(rng.integers(3_600, DAY_S - OUTAGE_S))
-    return node, start_s, start_s + OUTAGE_S
+def history_csv(seed: int, days: Iterable[date]) -> Iterator[bytes]:
+    """The whole-node power of past days every 60 s, a column a node: a text for each day, a header in the first."""
+    for number, day in enumerate(days):
+        table = coarse_day(seed, day)
+        columns = {"timestamp": _stamps(table.t_ms)}
+        columns |= {name: _watts(table.watts[row]) for row, name in enumerate(METERS)}
+        yield _csv(pa.table(columns), header=number == 0)
 
 
-def write_text(path: Path, text: str) -> Path:
-    """Write a file whole or not at all; a reader never sees half of it."""
-    unfinished = path.with_suffix(path.suffix + ".part")
-    unfinished.write_text(text, encoding="utf-8")
-    return unfinished.replace(path)
+def _stamps(t_ms: IntArray) -> pa.Array:
+    return pa.array(t_ms.astype("datetime64[ms]")).cast(pa.timestamp("ms", tz="UTC"))
+
+
+def _watts(watts: IntArray) -> pa.Array:
+    return pa.array(watts, mask=watts < 0)
+
+
+def _csv(table: pa.Table, *, header: bool = True) -> bytes:
+    buffer = io.BytesIO()
+    arrow_csv.write_csv(table, buffer, arrow_csv.WriteOptions(include_header=header, quoting_style="none"))
+    return buffer.getvalue()

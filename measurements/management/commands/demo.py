@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.contrib.auth.models import Permission, User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+from django.db.models import QuerySet
 
-from measurements.demo.cluster import CLUSTER_NAME, MODEL_OF_NODE
-from measurements.demo.logs import nodes_csv, power_csv, sacct_text, write_text
-from measurements.demo.schedule import DAY_S
+from measurements.demo.cluster import CLUSTER_NAME, NODES
+from measurements.demo.helper import EVERYTHING, helping
+from measurements.demo.lots import FINE_DAYS, Lot, plan_lots
+from measurements.demo.note import OtherLayout, Simulated, read_note
+from measurements.demo.people import LOOK_AS, OPERATOR, PASSWORD, PERMISSIONS
+from measurements.demo.progress import Progress
+from measurements.demo.rhythm import DAY_S
+from measurements.demo.site import book_all, describe, folder, take_in, written
 from measurements.domain.units import MS_PER_S, day_from_ms, ms_from_datetime
 from measurements.models import Cluster
 
-DAYS = 14
+DAYS = 400
 SEED = 2212
-PASSWORD = "demo"  # noqa: S105 - of people who exist only in the simulation
-LOGINS = ("alice", "bob")  # simulated users; olga, the operator, runs no jobs
-OPERATOR = "olga"
-SETTLED_S = 3_600  # a later start does not bother with less than this
-
-
-@dataclass(frozen=True, slots=True)
-class Simulated:
-    """What has been through the pipeline: everything before `until_s`."""
-
-    seed: int
-    until_s: int
+SETTLED_S = 3_600  # a later start does not bother with less than this: the running site carries on by itself
+WORTH_A_HELPER_DAYS = 4
+LOGINS = (*LOOK_AS.values(), "bob")
+TAKING_IN = 0.5  # share of the whole work; the rest is booking and adding up
 
 
 class Command(BaseCommand):
@@ -46,66 +43,80 @@ class Command(BaseCommand):
         parser.add_argument("--now", default="", help="ISO 8601 instant with offset at which the simulation ends")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        now_s, folder = _instant_s(options["now"]), Path(settings.JOULEBOOK_VAR) / "demo"
+        now_s = _instant_s(options["now"])
         if options["days"] < 0 or options["seed"] < 0:
             raise CommandError("--days and --seed are 0 or more")
         _refuse_a_real_site()
-        done = _simulated(folder, options["seed"])
-        since_s = done.until_s if done else now_s // DAY_S * DAY_S - options["days"] * DAY_S
-        if done and now_s - since_s < SETTLED_S:
+        done = _simulated(options["seed"]) or _begun(options["seed"], now_s, options["days"])
+        if now_s - done.until_s < SETTLED_S:
             self._say("Simulated cluster: nothing new.")
         else:
-            self._simulate(folder, options["seed"], since_s, now_s)
+            self._simulate(done, now_s)
         self._create_logins()
 
-    def _simulate(self, folder: Path, seed: int, since_s: int, now_s: int) -> None:
-        """Write files for [since, now), run the pipeline over them, and note that it is done."""
-        folder.mkdir(parents=True, exist_ok=True)
-        days = (now_s - since_s) / DAY_S
-        self._say(f"Simulated cluster: {len(MODEL_OF_NODE)} nodes, {days:.1f} days. No figure of it is a measurement.")
-        nodes = write_text(folder / "nodes.csv", nodes_csv())
-        jobs = write_text(folder / f"jobs-{_stamp(now_s)}.txt", sacct_text(seed, since_s, now_s))
-        power = self._write_power(folder, seed, since_s, now_s)
-        self._pipeline(nodes, power, jobs)
-        write_text(folder / "simulated.json", json.dumps(asdict(Simulated(seed, now_s))))
+    def _simulate(self, done: Simulated, now_s: int) -> None:
+        """Write files for [until, now), run the pipeline over them, and note that it is done."""
+        lots = plan_lots(done, now_s)
+        days = sum(lot.days for lot in lots)
+        self._say(f"Simulated cluster: {len(NODES)} nodes, {days:.1f} days. No figure of it is a measurement.")
+        cluster = describe(done, now_s)
+        progress = Progress(self._print, terminal=self.stderr.isatty())
+        if days >= WORTH_A_HELPER_DAYS and _is_shared_database() and (os.cpu_count() or 1) > 1:
+            self._with_helper(cluster, done, lots, progress)
+        else:
+            take_in(cluster, done, written(lots), lambda lot: progress.show(_taken(lots, lot), _named(lot)))
+        book_all(cluster, lambda share, what: progress.show(TAKING_IN + (1 - TAKING_IN) * share, what))
+        progress.end()
         self._say(f"Simulated cluster: booked up to {datetime.fromtimestamp(now_s, UTC):%Y-%m-%d %H:%M} UTC.")
 
-    def _write_power(self, folder: Path, seed: int, since_s: int, now_s: int) -> list[Path]:
-        """One power log per UTC day."""
-        paths = []
-        for from_s in range(since_s // DAY_S * DAY_S, now_s, DAY_S):
-            start_s, end_s = max(from_s, since_s), min(from_s + DAY_S, now_s)
-            text = power_csv(seed, day_from_ms(from_s * MS_PER_S), start_s, end_s)
-            paths.append(write_text(folder / f"power-{_stamp(start_s)}.csv", text))
-        self._say(f"Simulated cluster: wrote {len(paths)} power logs to {folder}.")
-        return paths
+    def _with_helper(self, cluster: Cluster, done: Simulated, lots: list[Lot], progress: Progress) -> None:
+        """Two processes: one writes the logs, this one takes them in, and the first books behind it."""
+        with helping(folder(), lots) as helper:
 
-    def _pipeline(self, nodes: Path, power: list[Path], jobs: Path) -> None:
-        """The same commands that a site runs."""
-        steps: dict[str, list[Path]] = {
-            "load_nodes": [nodes],
-            "ingest_power": power,
-            "ingest_jobs": [jobs],
-            "attribute": [],
-        }
-        for number, (command, paths) in enumerate(steps.items(), start=1):
-            self._say(f"Simulated cluster: step {number} of {len(steps)}, {command} ...")
-            call_command(command, *map(str, paths), "--cluster", CLUSTER_NAME, stdout=self.stdout, stderr=self.stderr)
+            def took(lot: Lot) -> None:
+                helper.release(day_from_ms((lot.end_s - DAY_S) * MS_PER_S))
+                progress.show(_taken(lots, lot), _named(lot))
+
+            take_in(cluster, done, helper.written(lots), took)
+            helper.release(EVERYTHING)
+            book_all(cluster, lambda share, what: progress.show(TAKING_IN + (1 - TAKING_IN) * share, what))
 
     def _create_logins(self) -> None:
         """People to look around as, only where the site says that it is a demo."""
         if not settings.JOULEBOOK_DEMO:
-            self._say("No logins made: set JOULEBOOK_DEMO=1 for alice, bob and olga with the password 'demo'.")
+            self._say("No logins made: set JOULEBOOK_DEMO=1 for people with the password 'demo'.")
             return
-        for name in (*LOGINS, OPERATOR):
-            if not User.objects.filter(username=name).exists():
-                boss = name == OPERATOR
-                User.objects.create_user(name, password=PASSWORD, is_staff=boss, is_superuser=boss)
-        self._say(f"Log in as {', '.join(LOGINS)} or {OPERATOR} (operator), password '{PASSWORD}'.")
+        for name in LOGINS:
+            user, new = User.objects.get_or_create(username=name, defaults={"is_staff": name == OPERATOR})
+            if new:
+                user.set_password(PASSWORD)
+                user.save()
+            user.user_permissions.add(*_permissions(name))
+        self._say(f"Log in as {', '.join(LOGINS)}, password '{PASSWORD}'; {OPERATOR} is the operator.")
 
     def _say(self, line: str) -> None:
-        self.stderr.write(line, self.style.SUCCESS)
+        self._print(f"{line}\n")
+
+    def _print(self, text: str) -> None:
+        self.stderr.write(text, self.style.SUCCESS, ending="")
         self.stderr.flush()
+
+
+def _permissions(name: str) -> QuerySet[Permission]:
+    """What somebody may see beyond their own jobs; the operator may look at all tables in the admin."""
+    of_ours = Permission.objects.filter(content_type__app_label="measurements")
+    if name == OPERATOR:
+        return of_ours.filter(codename__startswith="view_")
+    return of_ours.filter(codename__in=PERMISSIONS.get(name, ()))
+
+
+def _taken(lots: list[Lot], last: Lot) -> float:
+    """The share of the whole work when a lot is taken in."""
+    return TAKING_IN * (last.end_s - lots[0].start_s) / (lots[-1].end_s - lots[0].start_s)
+
+
+def _named(lot: Lot) -> str:
+    return f"taking in the logs up to {datetime.fromtimestamp(lot.end_s, UTC):%Y-%m-%d}"
 
 
 def _instant_s(text: str) -> int:
@@ -125,18 +136,28 @@ def _refuse_a_real_site() -> None:
         raise CommandError(f"this site has the cluster '{other}': the demo is for a site of its own (JOULEBOOK_VAR)")
 
 
-def _simulated(folder: Path, seed: int) -> Simulated | None:
+def _simulated(seed: int) -> Simulated | None:
     """What an earlier start finished in this folder and database, if anything."""
-    note = folder / "simulated.json"
-    if not note.exists() or not Cluster.objects.filter(name=CLUSTER_NAME).exists():
-        return None
-    done = Simulated(**json.loads(note.read_text(encoding="utf-8")))
-    if done.seed != seed:
+    var, known = Path(settings.JOULEBOOK_VAR), Cluster.objects.filter(name=CLUSTER_NAME).exists()
+    try:
+        done = read_note(var) if known else None
+    except OtherLayout as fault:
+        raise CommandError(
+            f"{var} holds the simulated cluster of an earlier version: remove that folder and start again"
+        ) from fault
+    if done is not None and done.seed != seed:
         raise CommandError(f"the simulated cluster here has --seed {done.seed}: another one needs a site of its own")
     return done
 
 
-def _stamp(instant_s: int) -> str:
-    """An instant for a file's name: the day, and the time where it is not midnight."""
-    instant = datetime.fromtimestamp(0, UTC) + timedelta(seconds=instant_s)
-    return f"{instant:%Y-%m-%d}" if instant_s % DAY_S == 0 else f"{instant:%Y-%m-%dT%H%M%S}"
+def _begun(seed: int, now_s: int, days: int) -> Simulated:
+    """Nothing so far; where it begins."""
+    today_s = now_s // DAY_S * DAY_S
+    since_s = today_s - days * DAY_S
+    return Simulated(seed, since_s, max(since_s, today_s - FINE_DAYS * DAY_S), since_s)
+
+
+def _is_shared_database() -> bool:
+    """Whether another process sees what this one writes: not in a transaction, nor in memory."""
+    in_memory = connection.vendor == "sqlite" and connection.is_in_memory_db()  # type: ignore[attr-defined]
+    return not in_memory and not connection.in_atomic_block

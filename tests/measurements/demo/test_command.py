@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,12 +19,19 @@ from django.core.management.base import CommandError
 from django.db import transaction
 from django.test import Client, override_settings
 
-from measurements.models import Cluster, Job, UserDay
+from measurements.demo.cluster import NODES
+from measurements.demo.live import LEAST_S, carry_on
+from measurements.demo.note import note_path, read_note
+from measurements.demo.people import LOOK_AS, PASSWORD
+from measurements.demo.site import book_all
+from measurements.management.commands.demo import WORTH_A_HELPER_DAYS
+from measurements.models import Batch, Cluster, Job, UserDay
+from tests.house import ROOT, clean_environment
 
 pytestmark = pytest.mark.django_db
 
-NOON = "2025-03-10T14:00:00+00:00"
-LATER = "2025-03-10T17:30:00+00:00"
+NOON = "2025-03-11T14:00:00+00:00"
+LATER = "2025-03-11T17:30:00+00:00"
 LEDGER = ("metered_j", "energy_j", "gpu_energy_j", "unallocated_j", "covered_s", "samples", "jobs")
 
 
@@ -30,9 +42,9 @@ def demo_mode() -> Iterator[None]:
         yield
 
 
-def run(now: str, **options: object) -> str:
+def run(now: str, days: int = 0, **options: object) -> str:
     said = io.StringIO()
-    call_command("demo", "--now", now, "--days", "1", stdout=io.StringIO(), stderr=said, **options)
+    call_command("demo", "--now", now, "--days", str(days), stdout=io.StringIO(), stderr=said, **options)
     return said.getvalue()
 
 
@@ -44,30 +56,47 @@ def energy(*what: str) -> dict[str, float]:
 
 
 def test_the_simulated_cluster_is_booked_and_people_can_look_at_it(demo_mode: None, own_var: Path) -> None:
-    said = run(NOON)
-    assert "Simulated cluster: 12 nodes, 1.6 days." in said
+    said = run(NOON, days=1)
+    assert f"Simulated cluster: {len(NODES)} nodes, 1.6 days." in said
     assert sorted(path.name for path in (own_var / "demo").iterdir()) == [
-        "jobs-2025-03-10T140000.txt",
+        "jobs-2025-03-10.txt",
         "nodes.csv",
-        "power-2025-03-09.csv",
+        "past",
         "power-2025-03-10.csv",
+        "power-2025-03-11.csv",
         "simulated.json",
+        "states.csv",
     ]
     closed = energy("cluster", "demo")
-    assert closed["metered_j"] > 4e8
-    assert closed["energy_j"] + closed["unallocated_j"] == pytest.approx(closed["metered_j"], rel=1e-9)
-    assert 0.9 < closed["coverage"] <= 1.0
+    assert closed["metered_j"] > 8e8
+    assert closed["booked_j"] + closed["unallocated_j"] == pytest.approx(closed["metered_j"], rel=1e-9)
+    assert 0.8 < closed["coverage"] <= 1.0  # a BMC is dead, and some jobs began before all was simulated
     assert Job.objects.filter(state="RUNNING").exists()
     assert UserDay.objects.filter(username="alice", energy_j__gt=0).exists()
-    assert Client().login(username="alice", password="demo")
-    assert [user.username for user in User.objects.filter(is_superuser=True)] == ["olga"]
+
+
+def test_there_is_somebody_to_look_as_for_every_role(demo_mode: None) -> None:
+    run(NOON)
+    for name in LOOK_AS.values():
+        assert Client().login(username=name, password=PASSWORD)
+    may = {
+        role: {word for word in ("view_operations", "view_all_jobs") if user.has_perm(f"measurements.{word}")}
+        for role, user in ((role, User.objects.get(username=name)) for role, name in LOOK_AS.items())
+    }
+    both = {"view_operations", "view_all_jobs"}
+    assert may == {"student": set(), "leader": set(), "operator": both, "sustainability": {"view_operations"}}
+    assert not User.objects.filter(is_superuser=True).exists()
+    run(LATER)
+    olga = User.objects.get(username="olga")
+    assert {word.codename.partition("_")[0] for word in olga.user_permissions.all()} == {"view"}
+    assert olga.has_perm("measurements.view_node")  # what the admin shows
 
 
 def test_a_second_start_finds_nothing_new_and_a_later_one_carries_on(demo_mode: None) -> None:
     run(NOON)
     before = energy("cluster", "demo")
     running = Job.objects.filter(state="RUNNING").values_list("job_id", flat=True)
-    long_job = running.get(name="nnunet-train-folds")
+    long_job = running.get(name="train-folds")
     so_far = energy("job", "demo", long_job)
     assert "nothing new" in run(NOON)
     assert energy("cluster", "demo") == before
@@ -76,19 +105,76 @@ def test_a_second_start_finds_nothing_new_and_a_later_one_carries_on(demo_mode: 
     assert energy("job", "demo", long_job)["covered_s"] == pytest.approx(so_far["covered_s"] + 3.5 * 3_600, abs=60)
 
 
-def booked_after(var: Path, *starts: str) -> dict[str, float]:
-    """The cluster's figures after some starts in a site of their own, which is gone afterwards."""
+def booked_after(var: Path, *starts: str, live: int = 0) -> dict[str, float]:
+    """The cluster's figures after some starts in a site of their own, which is gone afterwards.
+
+    With ``live`` the last of them is no start: the running site carries on by itself, every so many seconds.
+    """
     with transaction.atomic(), override_settings(JOULEBOOK_VAR=var):
-        for now in starts:
+        for now in starts[:-1] if live else starts:
             run(now)
+        if live:
+            go_on(datetime.fromisoformat(starts[-2]), datetime.fromisoformat(starts[-1]), live)
         found = energy("cluster", "demo")
         transaction.set_rollback(True)
     return {name: found[name] for name in LEDGER}
 
 
+def go_on(now: datetime, until: datetime, every_s: int) -> None:
+    """What the site's periodic work does."""
+    cluster = Cluster.objects.get(name="demo")
+    while now < until:
+        now = min(now + timedelta(seconds=every_s), until)
+        assert carry_on(now)
+        book_all(cluster, lambda _share, _what: None)
+
+
 def test_two_starts_come_to_the_same_ledger_as_one(demo_mode: None, tmp_path: Path) -> None:
-    assert booked_after(tmp_path / "once", LATER) == booked_after(tmp_path / "twice", NOON, LATER)
+    once = booked_after(tmp_path / "once", LATER)
+    assert booked_after(tmp_path / "twice", NOON, LATER) == once
+    assert booked_after(tmp_path / "live", NOON, LATER, live=3_000) == once
     assert not Cluster.objects.exists()
+
+
+def test_a_running_jobs_figure_moves_while_the_site_runs(demo_mode: None) -> None:
+    run(NOON)
+    job = Job.objects.get(state="RUNNING", name="train-folds").job_id
+    cluster = Cluster.objects.get(name="demo")
+    figures = [energy("job", "demo", job)["energy_j"]]
+    now = datetime.fromisoformat(NOON)
+    for _ in range(3):
+        now += timedelta(seconds=60)
+        assert carry_on(now)
+        book_all(cluster, lambda _share, _what: None)
+        figures.append(energy("job", "demo", job)["energy_j"])
+    steps = [later - earlier for earlier, later in pairwise(figures)]
+    assert all(30_000 < step_j < 150_000 for step_j in steps)  # a minute of a node at work, 0.5 to 2.5 kW
+    assert not carry_on(now + timedelta(seconds=LEAST_S - 1))
+
+
+def test_what_a_kill_left_undone_is_sent_again_and_changes_nothing(demo_mode: None, own_var: Path) -> None:
+    run(NOON)
+    noted = note_path(own_var).read_bytes()
+    go_on(datetime.fromisoformat(NOON), datetime.fromisoformat(LATER), 3_600)
+    before = energy("cluster", "demo")
+    note_path(own_var).write_bytes(noted)  # as if it had been killed before it noted what is done
+    go_on(datetime.fromisoformat(NOON), datetime.fromisoformat(LATER), 3_600)
+    assert energy("cluster", "demo") == before
+    assert sum(Batch.objects.values_list("refused", flat=True)) == 0
+
+
+def test_a_site_that_slept_catches_up_piece_by_piece(demo_mode: None, own_var: Path) -> None:
+    run(NOON)
+    now = datetime(2025, 3, 12, 9, 0, tzinfo=UTC)
+    assert [carry_on(now) for _ in range(5)] == [True, True, True, True, False]
+    done = read_note(own_var)
+    assert done is not None
+    assert done.until_s == now.timestamp()
+    assert list((own_var / "demo").glob("tmp*")) == []
+
+
+def test_nothing_goes_on_where_nothing_was_simulated() -> None:
+    assert not carry_on(datetime.fromisoformat(NOON))
 
 
 def test_no_login_is_made_outside_demo_mode() -> None:
@@ -109,6 +195,33 @@ def test_another_seed_needs_another_site(demo_mode: None) -> None:
         run(NOON, seed=5)
 
 
+def test_the_cluster_of_an_earlier_version_is_not_mixed_with_this_one(demo_mode: None, own_var: Path) -> None:
+    run(NOON)
+    note_path(own_var).write_text('{"seed": 2212, "until_s": 1741615200}')
+    batches = Batch.objects.count()
+    with pytest.raises(CommandError, match="an earlier version: remove that folder"):
+        run(LATER)
+    assert Batch.objects.count() == batches
+
+
 def test_an_instant_has_an_offset() -> None:
     with pytest.raises(CommandError, match="2025-03-10T14:00:00"):
         run("2025-03-10T14:00:00")
+
+
+def test_two_processes_book_what_one_would(demo_mode: None, tmp_path: Path) -> None:
+    """A longer start as a person does it: a database on disk, and a second process that writes and books."""
+    environment = clean_environment(JOULEBOOK_VAR=str(tmp_path / "site"), JOULEBOOK_DEMO="1")
+
+    def manage(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=300,
+        )  # fmt: skip
+
+    manage("migrate", "--verbosity", "0")
+    said = manage("demo", "--now", NOON, "--days", str(WORTH_A_HELPER_DAYS)).stderr
+    assert re.search(r"^Simulated cluster: +\d+%  taking in the logs up to 2025-03-", said, re.MULTILINE)
+    assert "booked up to 2025-03-11 14:00 UTC" in said
+    run(NOON, days=WORTH_A_HELPER_DAYS)  # in this process, where nobody could help
+    assert json.loads(manage("energy", "cluster", "demo", "--json").stdout) == energy("cluster", "demo")

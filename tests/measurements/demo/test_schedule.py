@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
-from measurements.demo.cluster import GPU4, MODEL_OF_NODE, NODE_MODELS, PEOPLE
-from measurements.demo.schedule import DAY_S, Run, plan_day, plan_period
+from measurements.demo import rhythm
+from measurements.demo.cluster import MODEL_OF_NODE, NODE_MODELS, NODES
+from measurements.demo.people import ACCOUNTS, LOOK_AS, PEOPLE, PERMISSIONS
+from measurements.demo.recipes import Run
+from measurements.demo.rhythm import DAY_S
+from measurements.demo.schedule import plan_day, plan_period
 
 NOW_S = 1_741_615_200  # 2025-03-10T14:00Z
 START_S = NOW_S // DAY_S * DAY_S - 14 * DAY_S
@@ -22,23 +26,37 @@ def runs() -> list[Run]:
 
 def test_the_cluster_is_large_enough_to_be_interesting(runs: list[Run]) -> None:
     assert len(NODE_MODELS) >= 4
-    assert len(MODEL_OF_NODE) == 12
-    assert {run.person.username for run in runs} == set(PEOPLE)
-    assert len({run.person.account for run in runs}) == 4
+    assert len(NODES) >= 24
+    assert len({run.person.username for run in runs}) >= 12
+    assert {run.person.account for run in runs} == set(ACCOUNTS)
+    assert len(ACCOUNTS) >= 4
+
+
+def test_every_project_has_one_who_leads_it_and_every_role_somebody_to_look_as() -> None:
+    assert Counter(person.account for person in PEOPLE.values() if person.leads) == dict.fromkeys(ACCOUNTS, 1)
+    assert len({person.uid for person in PEOPLE.values()}) == len(PEOPLE)
+    assert PEOPLE[LOOK_AS["leader"]].leads
+    assert not PEOPLE[LOOK_AS["student"]].leads
+    assert PEOPLE[LOOK_AS["student"]].account == PEOPLE[LOOK_AS["leader"]].account
+    assert set(PERMISSIONS) == set(LOOK_AS.values()) - set(PEOPLE)
 
 
 def test_a_day_is_the_same_in_every_period() -> None:
     day = date(2025, 3, 5)
-    assert plan_day(SEED, day) == plan_day(SEED, day)
-    assert plan_day(SEED, day) != plan_day(SEED + 1, day)
+    planned = plan_day(SEED, day)
+    plan_day.cache_clear()
+    assert plan_day(SEED, day) == planned
+    assert plan_day(SEED + 1, day) != planned
     shorter = plan_period(SEED, START_S, START_S + 2 * DAY_S)
     longer = [run for run in plan_period(SEED, START_S, NOW_S) if run.submit_s < START_S + 2 * DAY_S]
     assert shorter == longer
 
 
-def test_no_core_and_no_gpu_is_held_twice(runs: list[Run]) -> None:
+@pytest.mark.parametrize("since", [date(2025, 2, 24), date(2025, 12, 18), date(2026, 6, 1)])
+def test_no_core_and_no_gpu_is_held_twice_nor_a_node_that_is_off(since: date) -> None:
+    start_s = (since - date(1970, 1, 1)).days * DAY_S
     held: dict[str, list[tuple[int, int, Run]]] = defaultdict(list)
-    for run in runs:
+    for run in plan_period(SEED, start_s, start_s + 14 * DAY_S):
         assert run.submit_s < run.start_s < run.end_s
         for node in run.lane.nodes:
             held[node] += [(run.start_s, 1, run), (run.end_s, 0, run)]
@@ -50,6 +68,11 @@ def test_no_core_and_no_gpu_is_held_twice(runs: list[Run]) -> None:
             gpus.update(dict.fromkeys(run.lane.gpu_indices, 1 if begins else -1))
             assert cores <= MODEL_OF_NODE[node].cpus, node
             assert max(gpus.values(), default=0) <= 1, node
+    asleep = [sleep for back in range(14) for sleep in rhythm.sleeps(SEED, since + timedelta(days=back))]
+    assert asleep
+    for sleep in asleep:
+        for _, _, run in held[sleep.node]:
+            assert run.end_s <= sleep.start_s or run.start_s >= sleep.end_s
 
 
 def test_every_kind_of_job_is_there(runs: list[Run]) -> None:
@@ -58,8 +81,6 @@ def test_every_kind_of_job_is_there(runs: list[Run]) -> None:
     assert any("_" in run.job_id for run in runs)
     assert any(run.start_s // DAY_S < run.end_s // DAY_S for run in runs)
     assert any(len(run.lane.nodes) > 1 for run in runs)
-    names = {run.recipe.name for run in runs}
-    assert {"nnunet-train", "nnunet-predict", "nnunet-predict-cpu"} <= names
     assert any(run.start_s < NOW_S < run.end_s for run in runs)
 
 
@@ -96,7 +117,17 @@ def test_job_ids_name_one_job(runs: list[Run]) -> None:
     assert {raw_id for raw_id, count in counts.items() if count > 1} == requeued
 
 
-def test_a_cpu_code_holds_four_idle_gpus_over_night(runs: list[Run]) -> None:
-    holders = [run for run in runs if run.lane.gpu_indices == (0, 1, 2, 3) and not run.recipe.profile.gpu]
-    assert holders
-    assert all(run.end_s - run.start_s > 10 * 3_600 and run.lane.nodes[0] in GPU4.nodes for run in holders)
+def held_share(first: date, days: int) -> float:
+    """Of all cores' time, what the jobs of some operating days hold."""
+    runs = [run for offset in range(days) for run in plan_day(SEED, first + timedelta(days=offset))]
+    cores = sum(model.count * model.cpus for model in NODE_MODELS)
+    return sum((r.end_s - r.start_s) * r.lane.cpus * len(r.lane.nodes) for r in runs) / (cores * days * DAY_S)
+
+
+def test_weekends_and_christmas_are_quiet_and_no_day_is_full() -> None:
+    working, weekend = held_share(date(2025, 11, 10), 5), held_share(date(2025, 11, 15), 2)
+    christmas = held_share(date(2025, 12, 24), 7)
+    assert 0.75 < working < 0.97
+    assert christmas < weekend < working - 0.08
+    assert len(rhythm.sleeps(SEED, date(2025, 12, 27))) > len(rhythm.sleeps(SEED, date(2025, 11, 16))) > 0
+    assert rhythm.sleeps(SEED, date(2025, 11, 12)) == ()

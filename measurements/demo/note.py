@@ -1,0 +1,65 @@
+"""What the folder of the simulated files remembers of them: `simulated.json`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from measurements.demo.stories import Stories, find_stories
+
+LAYOUT = 2  # of the simulated cluster: another one is another cluster
+FOLDER = "demo"  # in JOULEBOOK_VAR
+
+
+class OtherLayout(Exception):
+    """The folder holds the cluster of an earlier version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """What has been through the pipeline: [since, until), from ``fine_from_s`` on with GPUs and every 30 s."""
+
+    seed: int
+    since_s: int
+    fine_from_s: int
+    until_s: int
+    layout: int = LAYOUT
+
+
+def note_path(var: Path) -> Path:
+    """Where the note lies in JOULEBOOK_VAR."""
+    return var / FOLDER / "simulated.json"
+
+
+def read_note(var: Path) -> Simulated | None:
+    """What was simulated in this site so far; None if nothing was."""
+    path = note_path(var)
+    if not path.exists():
+        return None
+    said = json.loads(path.read_text(encoding="utf-8"))
+    if said.get("layout") != LAYOUT:
+        raise OtherLayout
+    return Simulated(**said)
+
+
+def write_note(var: Path, done: Simulated) -> None:
+    """Remember what is done."""
+    write_bytes(note_path(var), json.dumps(asdict(done)).encode())
+
+
+def stories_of(var: Path) -> Stories | None:
+    """The stories of the site's simulated cluster; None where there is none."""
+    try:
+        done = read_note(var)
+    except OtherLayout:
+        return None
+    return find_stories(done.seed, done.since_s, done.until_s) if done else None
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all; a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(path.suffix + ".part")
+    unfinished.write_bytes(content)
+    return unfinished.replace(path)

@@ -1,0 +1,123 @@
+"""Sends the simulated cluster's files through the pipeline that a site's own logs go through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from django.conf import settings
+
+from measurements.demo.cluster import CLUSTER_NAME
+from measurements.demo.logs import nodes_csv, states_csv
+from measurements.demo.lots import Lot, write_lot
+from measurements.demo.note import FOLDER, Simulated, write_bytes, write_note
+from measurements.models import Cluster, DirtyDay, DirtyJob, DirtyNodeDay, Intake
+from measurements.parsers.source import Source
+from measurements.services.attribution import attribute_next_block
+from measurements.services.machine import create_cluster
+from measurements.services.marks import release_dead
+from measurements.services.rollups import rebuild_next
+from measurements.services.taking import take
+
+WAIT_S = 0.1  # for what another process is at
+BOOKING = 0.5  # its share of what comes after all is taken in
+
+Show = Callable[[float, str], None]  # which share is done, 0 to 1, and what is being done
+
+
+def folder() -> Path:
+    """Where the simulated cluster's files lie."""
+    return Path(settings.JOULEBOOK_VAR) / FOLDER
+
+
+def describe(done: Simulated, now_s: int) -> Cluster:
+    """The list of nodes, and when they were switched off."""
+    cluster = create_cluster(CLUSTER_NAME)
+    nodes = Source(write_bytes(folder() / "nodes.csv", nodes_csv().encode()))
+    take(Intake.Content.NODES, cluster, nodes, {}, datetime.now(UTC))
+    take_states(cluster, done, now_s)
+    return cluster
+
+
+def take_states(cluster: Cluster, done: Simulated, now_s: int) -> None:
+    """When nodes were switched off, if one was, or was switched on again, since the simulation was last carried on."""
+    text = states_csv(done.seed, done.since_s, now_s)
+    if text != states_csv(done.seed, done.since_s, done.until_s):
+        states = Source(write_bytes(folder() / "states.csv", text.encode()), "states.csv")
+        take(Intake.Content.STATES, cluster, states, {}, datetime.now(UTC))
+
+
+def take_files(cluster: Cluster, paths: list[Path]) -> None:
+    """A lot's files, in the order given."""
+    for path in paths:
+        content = Intake.Content.JOBS if path.name.startswith("jobs") else Intake.Content.POWER
+        take(content, cluster, Source(path, path.name), {}, datetime.now(UTC))
+
+
+def take_in(
+    cluster: Cluster, done: Simulated, lots: Iterator[tuple[Lot, list[Path]]], took: Callable[[Lot], None]
+) -> None:
+    """Take in lots as they are written, and note each: a start that is killed goes on where it was."""
+    for lot, paths in lots:
+        take_files(cluster, paths)
+        done = replace(done, until_s=lot.end_s)
+        write_note(Path(settings.JOULEBOOK_VAR), done)
+        took(lot)
+
+
+def written(lots: list[Lot]) -> Iterator[tuple[Lot, list[Path]]]:
+    """Lots with their files, each written when it is asked for."""
+    for lot in lots:
+        yield lot, write_lot(folder(), lot)
+
+
+def book_all(cluster: Cluster, show: Show) -> None:
+    """Book until nothing is dirty any more, beside whoever does the same."""
+    node_days, days = max(DirtyNodeDay.objects.filter(cluster=cluster).count(), 1), 1
+
+    def booked(left: int) -> None:
+        show(BOOKING * (1 - left / node_days), "booking")
+
+    def summed(left: int) -> None:
+        show(BOOKING + (1 - BOOKING) * (1 - left / days), "adding up")
+
+    while is_dirty(cluster):
+        release_dead()
+        done = book_some(cluster, booked)
+        days = max(DirtyDay.objects.filter(cluster=cluster).count(), days)
+        if not (roll_up(cluster, summed) or done):
+            time.sleep(WAIT_S)
+
+
+def book_some(cluster: Cluster, left: Callable[[int], None] = lambda _left: None, before: date | None = None) -> int:
+    """Book node-days, those of days before a given one only, until there are none that are free; how many."""
+    booked = 0
+    waiting = DirtyNodeDay.objects.filter(cluster=cluster)
+    while before is None or waiting.filter(day__lt=before).exists():
+        done = attribute_next_block(datetime.now(UTC), cluster)
+        if done is None:
+            break
+        booked += done
+        left(waiting.count())
+    return booked
+
+
+def roll_up(cluster: Cluster, left: Callable[[int], None] = lambda _left: None) -> int:
+    """Rebuild totals of jobs and days until there are none that are free; how many."""
+    rebuilt = 0
+    while (done := rebuild_next(datetime.now(UTC), cluster)) is not None:
+        rebuilt += done
+        left(DirtyDay.objects.filter(cluster=cluster).count())
+    return rebuilt
+
+
+def is_dirty(cluster: Cluster) -> bool:
+    """Whether anything waits to be booked."""
+    return (
+        DirtyNodeDay.objects.filter(cluster=cluster).exists()
+        or DirtyJob.objects.filter(job__cluster=cluster).exists()
+        or DirtyDay.objects.filter(cluster=cluster).exists()
+    )
