@@ -93,9 +93,9 @@ def power_curve(curve: JobCurve, zone: ZoneInfo, assumed_w: float | None) -> tup
     unit = unit_for(float(np.nanmax(np.append(curve.total.max_w, 0.0))), "power")
     edges = curve.total.edges_ms
     several = curve.drawn_nodes > 1
-    lines = [_line(_("all nodes") if several else curve.nodes[0].node, curve.total, unit)]
+    lines = [line(_("all nodes") if several else curve.nodes[0].node, curve.total, unit)]
     if several:
-        lines += [_line(node.node, node.curve, unit) for node in curve.nodes]
+        lines += [line(node.node, node.curve, unit) for node in curve.nodes]
     payload = {
         "title": _("Power of the job's nodes"),
         "unit": unit.label,
@@ -109,7 +109,7 @@ def power_curve(curve: JobCurve, zone: ZoneInfo, assumed_w: float | None) -> tup
         "titles": [_instant(ms) for ms in ((edges[:-1] + edges[1:]) // 2).tolist()],
         "edges": edges.tolist(),
         "series": lines,
-        "coverage": _coverage(curve.total),
+        "coverage": curve_coverage(curve.total),
         "assumed": _value(assumed_w / unit.size) if assumed_w else None,
         "words": {
             "range": _("lowest to highest"),
@@ -121,7 +121,8 @@ def power_curve(curve: JobCurve, zone: ZoneInfo, assumed_w: float | None) -> tup
     return payload, unit
 
 
-def _line(label: str, curve: Curve, unit: Unit) -> Payload:
+def line(label: str, curve: Curve, unit: Unit) -> Payload:
+    """A line with its band, in a unit."""
     return {
         "label": label,
         "mean": _values(curve.mean_w, unit),
@@ -134,7 +135,7 @@ def _values(watts: FloatArray, unit: Unit) -> list[float | None]:
     return [None if np.isnan(w) else _value(w / unit.size) for w in watts.tolist()]
 
 
-def _coverage(curve: Curve) -> list[float | None]:
+def curve_coverage(curve: Curve) -> list[float | None]:
     """Covered ÷ held by bucket; None where the job held nothing."""
     pairs = zip(curve.covered_ms.tolist(), curve.held_ms.tolist(), strict=True)
     return [round(covered / held, 4) if held else None for covered, held in pairs]
@@ -148,7 +149,7 @@ def curve_rows(curve: Curve) -> list[CurveRow]:
     """The sum's buckets, for the table."""
     columns = [_optional(values) for values in (curve.mean_w, curve.min_w, curve.max_w)]
     starts = [datetime_from_ms(ms) for ms in curve.edges_ms[:-1].tolist()]
-    return [CurveRow(*row) for row in zip(starts, *columns, _coverage(curve), strict=True)]
+    return [CurveRow(*row) for row in zip(starts, *columns, curve_coverage(curve), strict=True)]
 
 
 def _optional(values: FloatArray) -> list[float | None]:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
+from django.utils.timezone import localtime, make_aware
 from django.utils.translation import gettext_lazy as _
 
+from measurements.domain.units import DAY_MS, HOUR_MS, datetime_from_ms, ms_from_datetime
+
 LENGTHS = (7, 30, 90)
+MACHINE_LENGTHS = (1, 7, 30, 365)  # of a cluster
+NODE_SPANS = {"day": DAY_MS, "3days": 3 * DAY_MS, "week": 7 * DAY_MS, "month": 31 * DAY_MS}  # the first: usual
+EARLIEST_YEAR, LATEST_YEAR = 1971, 2100
 USUAL_LENGTH = 30
 LONGEST_DAYS = 366
 
@@ -26,6 +33,13 @@ class Period:
     def days(self) -> int:
         """How many."""
         return (self.last - self.first).days + 1
+
+    @property
+    def query(self) -> str:
+        """As a page's address says it."""
+        if self.length:
+            return urlencode({"days": self.length})
+        return urlencode({"first": self.first.isoformat(), "last": self.last.isoformat()})
 
     def shifted(self, step: int) -> Period:
         """The period of the same length so many periods later."""
@@ -63,3 +77,64 @@ class PeriodForm(forms.Form):
             return Period(found["first"], found["last"])
         length = found.get("days") or USUAL_LENGTH
         return Period(today - timedelta(days=length - 1), today, length)
+
+
+class MachinePeriodForm(PeriodForm):
+    """The same for a cluster, which has short and long periods besides."""
+
+    days = forms.TypedChoiceField(choices=[(str(n), str(n)) for n in MACHINE_LENGTHS], coerce=int, required=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeWindow:
+    """A time of whole UTC hours, of one of the offered lengths; ``end`` is set if the address names it."""
+
+    span: str
+    start_ms: int
+    end_ms: int
+    end: datetime | None
+
+    @property
+    def query(self) -> str:
+        """As a page's address says it."""
+        return self._query(self.end)
+
+    def _query(self, end: datetime | None) -> str:
+        fixed = {"end": end.isoformat(timespec="minutes")} if end else {}
+        return urlencode({"span": self.span, **fixed})
+
+    def shifted(self, step: int) -> str:
+        """The address of the window so many of its lengths later."""
+        end_ms = self.end_ms + step * (self.end_ms - self.start_ms)
+        return self._query(localtime(datetime_from_ms(end_ms)))
+
+    def behind(self, instant: datetime) -> str:
+        """The address of a window of the same length that ends soon after an instant."""
+        return self._query(localtime(instant) + timedelta(minutes=1))
+
+
+class NodeWindowForm(forms.Form):
+    """A length, and when it ends: now, if nothing is said."""
+
+    span = forms.ChoiceField(choices=[(name, name) for name in NODE_SPANS], required=False)
+    end = forms.CharField(label=_("Until"), required=False, max_length=40)
+
+    def clean_end(self) -> datetime | None:
+        """An instant; without an offset it is of the site's zone."""
+        text = self.cleaned_data["end"].strip()
+        if not text:
+            return None
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError as fault:
+            raise forms.ValidationError(_("Give an instant as 2025-03-10T12:00.")) from fault
+        if not EARLIEST_YEAR <= found.year <= LATEST_YEAR:
+            raise forms.ValidationError(_("Give an instant as 2025-03-10T12:00."))
+        return found if found.tzinfo else make_aware(found)
+
+    def window(self, now: datetime) -> NodeWindow:
+        """The window asked for; the usual one for what makes no sense."""
+        found = self.cleaned_data if self.is_valid() else {}
+        span, end = found.get("span") or next(iter(NODE_SPANS)), found.get("end")
+        end_ms = -(-ms_from_datetime(end or now) // HOUR_MS) * HOUR_MS
+        return NodeWindow(span, end_ms - NODE_SPANS[span], end_ms, localtime(end) if end else None)

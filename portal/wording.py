@@ -203,10 +203,15 @@ def _against_before(history: History) -> str:
     when = ngettext("On the day before", "In the %(days)d days before", days) % {"days": days}
     if not history.previous_elapsed_s:
         return _("%(when)s none of your jobs ran.") % {"when": when}
-    if history.previous_j <= 0:
+    return compared(when, history.energy_j, history.previous_j)
+
+
+def compared(when: str, energy_j: float, previous_j: float) -> str:
+    """An energy against that of an earlier time, which ``when`` names; empty if that was nothing."""
+    if previous_j <= 0:
         return ""
-    ratio = history.energy_j / history.previous_j
-    values = {"when": when, "energy": format_quantity(history.previous_j, "energy"), "ratio": number(ratio)}
+    ratio = energy_j / previous_j
+    values = {"when": when, "energy": format_quantity(previous_j, "energy"), "ratio": number(ratio)}
     values["change"] = f"{abs(ratio - 1) * 100:.0f}{NBSP}%"
     if abs(ratio - 1) <= CLOSE:
         return _("%(when)s it was %(energy)s, about as much.") % values

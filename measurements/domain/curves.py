@@ -79,6 +79,21 @@ def curve_of(windows: Sequence[Window], edges_ms: IntArray) -> Curve:
     )
 
 
+def uncovered(windows: Sequence[Window]) -> list[tuple[int, int]]:
+    """The times [start, end) in disjoint windows, ascending, in which nothing is covered [ms]."""
+    found: list[tuple[int, int]] = []
+    for window in sorted(windows, key=lambda w: w.start_ms):
+        grid, _, _, present = _pieces(window, np.zeros(0, np.int64), window.start_ms)
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], ~present, [False]))))
+        instants = (grid[edges] / TICKS_PER_MS).round().astype(np.int64) + window.start_ms
+        for start, end in instants.reshape(-1, 2).tolist():
+            if found and found[-1][1] == start:
+                found[-1] = (found[-1][0], end)
+            elif start < end:
+                found.append((start, end))
+    return found
+
+
 def _pieces(window: Window, edges: IntArray, origin_ms: int) -> tuple[IntArray, FloatArray, FloatArray, BoolArray]:
     """A grid on which the window's power is linear or absent, the power [mW] at both ends of each interval."""
     start, end = ((ms - origin_ms) * TICKS_PER_MS for ms in (window.start_ms, window.end_ms))

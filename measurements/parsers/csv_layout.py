@@ -3,14 +3,16 @@
 - long: a column ``watts`` or ``joules``; one sample a line.
 - wide by channel: a column with node names (``node``, ``host``, ``hostname``) or ``--node``, and
   columns named like channels: ``node``, ``cpu0``, ``dram0``, ``gpu0_w``, ``gpu1 [W]``, ``cpu0_j`` (a counter).
-- wide by node: neither; every other column is a node.
+- wide by node: neither; every other column is a node, in W, or with ``[J]`` behind its name a counter.
+
+What the operator renames is read as if the header said so.
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from measurements.domain.units import Kind
@@ -24,8 +26,17 @@ _NODE = frozenset({"node", "host", "hostname"})
 _VALUE = {"watts": Kind.GAUGE, "watt": Kind.GAUGE, "joules": Kind.COUNTER, "joule": Kind.COUNTER}
 _QUANTITY = {("power", Kind.GAUGE): True, ("energy", Kind.COUNTER): True}  # power_w, energy [J]
 _UNIT = re.compile(r"(?:_|\s*[\[(]\s*)(?P<unit>w|watts?|j|joules?)(?:\s*[\])])?$")
+_IN_BRACKETS = re.compile(r"\s*[\[(]\s*(?P<unit>\w+)\s*[\])]$")
+_KINDS = {"w": Kind.GAUGE, "watt": Kind.GAUGE, "watts": Kind.GAUGE} | dict.fromkeys(
+    ("j", "joule", "joules"), Kind.COUNTER
+)
+_OTHER_UNITS = frozenset({"mw", "kw", "kj", "mj", "gj", "wh", "kwh", "mwh", "gwh", "va", "kva", "a", "v"})
 _CHANNEL = re.compile(r"(?:node|psys|(?:cpu|package|dram|gpu|core|psu|fan|nic|disk|board)(?:0|[1-9]\d*)?)")
 _NO_NODE = frozenset({"power", "energy", "value", "kwh", "wh", "w", "j", "channel", "unit"})
+
+
+class UnnamedColumns(UnusableFile):
+    """A table of power or energy whose columns have names that no node can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,8 @@ class _Column:
     """A header cell taken apart."""
 
     index: int
-    shown: str  # as written
+    written: str  # lower case
+    shown: str  # as written, or as renamed
     name: str  # as compared
     base: str  # without its unit
     kind: Kind | None  # by its unit
@@ -81,13 +93,14 @@ class _Column:
 
 def find_layout(line: str, options: ParseOptions, where: str) -> Layout:
     """The layout a header line describes; ``where`` names file and line for messages."""
-    delimiter = _delimiter(line)
+    rename = dict(options.rename)
+    delimiter = _delimiter(line, rename)
     if delimiter is None:
         raise UnusableFile(
             f"{where}: no header with a column named timestamp in {line[:120]!r}; expected {EXPECTED}; "
             "put a header line on top, fields separated by a comma, semicolon, tab or |"
         )
-    columns = [_column(i, cell) for i, cell in enumerate(split_line(line, delimiter))]
+    columns = [_column(i, cell.strip(), rename) for i, cell in enumerate(split_line(line, delimiter))]
     time = next(column for column in columns if column.name in _TIME)
     rest = [column for column in columns if column is not time]
     if any(column.value_kind for column in rest):
@@ -102,24 +115,26 @@ def split_line(line: str, delimiter: str) -> list[str]:
     return next(csv.reader([line], delimiter=delimiter, strict=True), [])
 
 
-def _delimiter(line: str) -> str | None:
+def _delimiter(line: str, rename: Mapping[str, str]) -> str | None:
     """The delimiter under which the line has a time column, and the most columns."""
     counts: dict[str, int] = {}
     for delimiter in DELIMITERS:
         try:
-            cells = [cell.strip().casefold() for cell in split_line(line, delimiter)]
+            written = [cell.strip() for cell in split_line(line, delimiter)]
         except csv.Error:
             continue
+        cells = [rename.get(cell, cell).strip().casefold() for cell in written]
         if len(cells) > 1 and not _TIME.isdisjoint(cells):
             counts[delimiter] = len(cells)
     return max(counts, key=lambda delimiter: counts[delimiter]) if counts else None
 
 
-def _column(index: int, cell: str) -> _Column:
-    name = cell.strip().casefold()
+def _column(index: int, cell: str, rename: Mapping[str, str]) -> _Column:
+    shown = rename.get(cell, cell).strip()
+    name = shown.casefold()
     unit = _UNIT.search(name)
     kind = None if unit is None else (Kind.GAUGE if unit["unit"].startswith("w") else Kind.COUNTER)
-    return _Column(index, cell.strip(), name, name[: unit.start()] if unit else name, kind)
+    return _Column(index, cell.casefold(), shown, name, name[: unit.start()] if unit else name, kind)
 
 
 def _long(
@@ -136,7 +151,7 @@ def _long(
     if node is not None and options.node is not None:
         warnings.append(f"{where}: the file names its nodes; --node stands in only where that is empty")
     return Layout(
-        delimiter, tuple(column.name for column in columns), time.index,
+        delimiter, tuple(column.written for column in columns), time.index,
         node.index if node else None, channel.index if channel else None,
         (ValueColumn(value.index, value.value_kind or Kind.GAUGE),),
         options.node, options.channel or WHOLE_NODE, tuple(warnings),
@@ -162,7 +177,7 @@ def _wide(
     used = {value.index for value in values}
     warnings = _ignored([column for column in valued if column.index not in used], where)
     return Layout(
-        delimiter, tuple(column.name for column in columns), time.index, names.index if names else None, None,
+        delimiter, tuple(column.written for column in columns), time.index, names.index if names else None, None,
         tuple(values), options.node if by_channel else None, options.channel or WHOLE_NODE, tuple(warnings),
     )  # fmt: skip
 
@@ -177,15 +192,33 @@ def _channel_columns(channels: list[_Column]) -> list[ValueColumn]:
 
 
 def _node_columns(columns: list[_Column], where: str) -> list[ValueColumn]:
-    """A column each node, in W; only a unit in brackets is taken off, for a node may be called gpu_w."""
+    """A column each node, in W or in J; only a unit in brackets is one, for a node may be called gpu_w."""
     for column in columns:
         if column.name in _NO_NODE or (column.is_channel and (column.base == WHOLE_NODE or column.kind)):
             raise UnusableFile(
                 f"{where}: column {column.shown!r} names no node; expected {EXPECTED}; "
                 "name the node of this file with --node"
             )
-    named = [(column, re.sub(r"\s*[\[(]\s*\w+\s*[\])]$", "", column.shown)) for column in columns]
-    return [ValueColumn(column.index, Kind.GAUGE, node=name) for column, name in named if _is_node_name(name)]
+    found = [_node_column(column, where) for column in columns]
+    named = [value for value in found if value.node is not None and _is_node_name(value.node)]
+    if not named and any(column.kind for column in columns):
+        raise UnnamedColumns(
+            f"{where}: no node can be called like the columns {_shown(columns)}; name what each one measures: "
+            f'--rename "{columns[0].shown}=NODE", with [J] behind NODE for a counter'
+        )
+    if len({value.kind for value in named}) > 1:
+        raise UnusableFile(f"{where}: columns in W and in J in {_shown(columns)}; give each kind in a file of its own")
+    return named
+
+
+def _node_column(column: _Column, where: str) -> ValueColumn:
+    unit = _IN_BRACKETS.search(column.shown)
+    if unit is None:
+        return ValueColumn(column.index, Kind.GAUGE, node=column.shown)
+    said = unit["unit"].casefold()
+    if said in _OTHER_UNITS:
+        raise UnusableFile(f"{where}: column {column.shown!r} is neither in W nor in J, the two units that are read")
+    return ValueColumn(column.index, _KINDS.get(said, Kind.GAUGE), node=column.shown[: unit.start()])
 
 
 def _is_node_name(name: str) -> bool:

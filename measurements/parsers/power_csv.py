@@ -17,7 +17,7 @@ from pyarrow import csv as arrow_csv
 
 from measurements.domain.units import FloatArray, Kind
 from measurements.parsers.chunks import ChunkMaker, Codes, Rows, line_text
-from measurements.parsers.csv_layout import Layout, find_layout, split_line
+from measurements.parsers.csv_layout import Layout, UnnamedColumns, find_layout, split_line
 from measurements.parsers.csv_lines import Names, Table, is_name, number, read_lines
 from measurements.parsers.records import ParseOptions, PowerChunk, Refusal, UnusableFile
 from measurements.parsers.source import BLOCK_BYTES, Source, newlines
@@ -51,6 +51,8 @@ def matches(head: str) -> bool:
         cells = split_line(lines[1], layout.delimiter)
         values = [number(cells[column.index], layout.delimiter) for column in layout.values]
         return time_kind(cells[layout.time]) is not None and None not in values
+    except UnnamedColumns:
+        return True  # who reads it says how to name them
     except (UnusableFile, csv.Error, IndexError):
         return False
 

@@ -15,7 +15,7 @@ from measurements.domain.figures import BOOKING_FIELDS, by_allocation, fill, sum
 from measurements.domain.hostlist import compress
 from measurements.domain.nodeday import Flag, Policy
 from measurements.domain.quality import ratio
-from measurements.domain.units import MS_PER_S, US_PER_S, datetime_from_ms, day_from_ms
+from measurements.domain.units import MS_PER_S, US_PER_MS, US_PER_S, datetime_from_ms, day_from_ms
 from measurements.models import Allocation, AllocationEnergy, DirtyJob, Job, PolicyPeriod, Run
 from measurements.selectors.allocations import allocation_figures
 from measurements.selectors.meters import JobMeter, meters_of
@@ -45,6 +45,14 @@ class Figures:
     expected_samples: float
     quality: str
     flags: Flag
+    gpu_held_s: float = 0.0  # GPU-seconds held of which it is known whether the GPU was idle; 0: not known
+    gpu_idle_s: float = 0.0  # part of gpu_held_s
+    gpu_idle_j: float = 0.0  # drawn in gpu_idle_s; part of gpu_energy_j
+
+    @property
+    def gpu_idle_share(self) -> float | None:
+        """Idle ÷ held time of its GPUs; None where it is not known."""
+        return ratio(self.gpu_idle_s, self.gpu_held_s)
 
     @property
     def coverage(self) -> float | None:
@@ -101,6 +109,7 @@ class JobReport:
     shared: bool  # somewhere it was given less than the whole rest of its node
     policy: Policy
     being_booked: bool
+    booked_to: datetime | None  # of a running job: up to when it is booked
 
     @property
     def ratio(self) -> float | None:
@@ -111,14 +120,14 @@ class JobReport:
 def job_report(job: Job) -> JobReport:
     """The figures of a job, from its ledger rows."""
     totals = _totals(job)
-    figures = _all_figures(totals)
+    figures = figures_of(totals)
     runs = _runs(job)
     meters = meters_of(_held_nodes(totals), job.start_ms or 0, job.end_ms)
     waiting = DirtyJob.objects.filter(job=job).exists()
     return JobReport(
         job=job,
         figures=figures,
-        mean_w=_mean_w(totals, figures),
+        mean_w=mean_power_w(totals, figures),
         unmeasured=_why(job, totals, meters, being_booked=waiting) if figures.energy_j is None else None,
         nodes=_nodes(totals),
         runs=runs,
@@ -127,6 +136,7 @@ def job_report(job: Job) -> JobReport:
         shared=bool(totals["apportioned"].any()),
         policy=_policy(job),
         being_booked=waiting,
+        booked_to=_booked_to(totals) if job.end_ms is None else None,
     )
 
 
@@ -137,7 +147,8 @@ def _totals(job: Job) -> pd.DataFrame:
     return fill(by_allocation(parts, pd.DataFrame(rows, columns=BOOKING_FIELDS)))
 
 
-def _all_figures(totals: pd.DataFrame) -> Figures:
+def figures_of(totals: pd.DataFrame) -> Figures:
+    """The sums over filled allocations of one job."""
     if totals.empty:
         return _figures({**summed(totals), "flags": 0})
     return _figures(summed_by(totals, []).to_dict("records")[0])
@@ -154,6 +165,9 @@ def _figures(sums: Mapping[Any, Any]) -> Figures:
         expected_samples=sums["expected_samples"],
         quality=sums["quality"],
         flags=Flag(sums["flags"]),
+        gpu_held_s=sums["gpu_held_us"] / US_PER_S,
+        gpu_idle_s=sums["gpu_idle_us"] / US_PER_S,
+        gpu_idle_j=sums["gpu_idle_j"],
     )
 
 
@@ -165,12 +179,25 @@ def _nodes(totals: pd.DataFrame) -> tuple[NodeFigures, ...]:
     return tuple(NodeFigures(row["node_name"], bool(known[row["node_name"]]), _figures(row)) for row in rows)
 
 
-def _mean_w(totals: pd.DataFrame, figures: Figures) -> float | None:
+def wall_time_s(totals: pd.DataFrame) -> float:
+    """How long the job ran, as far as it is booked; several runs one after the other."""
+    return float(totals.groupby("run_id")["elapsed_us"].max().sum()) / US_PER_S
+
+
+def mean_power_w(totals: pd.DataFrame, figures: Figures) -> float | None:
     """Mean of one node × the mean number of nodes held."""
-    wall_s = float(totals.groupby("run_id")["elapsed_us"].max().sum()) / US_PER_S
+    wall_s = wall_time_s(totals)
     if figures.mean_node_w is None or not wall_s:
         return None
     return figures.mean_node_w * figures.elapsed_s / wall_s
+
+
+def _booked_to(totals: pd.DataFrame) -> datetime | None:
+    """How far the bookings of what it still holds reach."""
+    open_ones = totals[totals["end_ms"].isna() & (totals["elapsed_us"] > 0)] if len(totals) else totals
+    if open_ones.empty:
+        return None
+    return datetime_from_ms(int((open_ones["start_ms"] + open_ones["elapsed_us"] // US_PER_MS).max()))
 
 
 def _held_nodes(totals: pd.DataFrame) -> dict[int, str]:

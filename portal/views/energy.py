@@ -7,7 +7,9 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -15,13 +17,27 @@ from django.views.decorators.http import require_safe
 
 from measurements.selectors.history import day_bounds_ms, energy_history
 from measurements.selectors.joblist import freshness, jobs_of_period
+from measurements.selectors.setup import checklist
 from portal import charts, wording
+from portal.checklist import lines
 from portal.forms import LENGTHS, Period, PeriodForm
 from portal.quantities import unit_for
+from portal.views import front, setup
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """Show whoever is logged in their energy; anybody else a demo's front page, or how an empty site is set up."""
+    if request.user.is_authenticated:
+        return page(request)
+    if settings.JOULEBOOK_DEMO:
+        return front.page(request)
+    if not User.objects.exists():
+        return setup.page(request)
+    return page(request)
 
 
 @login_required
-@require_safe
 def page(request: HttpRequest) -> HttpResponse:
     """Show what the viewer's jobs drew in a period, and those jobs."""
     zone = ZoneInfo(timezone.get_default_timezone_name())
@@ -49,7 +65,15 @@ def page(request: HttpRequest) -> HttpResponse:
         "today": today,
         "links": _links(period, today, jobs.next_key),
     }
-    return render(request, "portal/energy.html", context)
+    return render(request, "portal/energy.html", context | _set_up(request))
+
+
+def _set_up(request: HttpRequest) -> dict[str, Any]:
+    """What is missing, for operators of a site that is not complete."""
+    if not request.user.has_perm("measurements.view_operations"):
+        return {}
+    found = checklist()
+    return {} if found.is_complete else {"checklist": lines(found)}
 
 
 def _place(text: str) -> tuple[int, int] | None:

@@ -1,0 +1,140 @@
+"""What a cluster has: how many nodes, how fresh their samples are, the meters above them, work that waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from django.db.models import Count, Max, OuterRef, Subquery
+
+from measurements.domain.packing import unpacked
+from measurements.domain.units import QUARTER_MS, QUARTERS_PER_DAY, FloatArray, IntArray, day_from_ms, day_start_ms
+from measurements.models import ChannelPeriod, Cluster, DirtyNodeDay, Node, NodeDay
+from measurements.selectors.type_days import Quarters, quarter_starts_ms
+
+SILENT_INTERVALS = 10  # a node is silent when it missed so many samples
+
+
+@dataclass(frozen=True, slots=True)
+class MeterAbove:
+    """A meter that stands above nodes."""
+
+    pk: int
+    name: str  # for those who may see nodes
+    level: str
+    parent: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The nodes of a cluster as numbers, and its meters above nodes."""
+
+    nodes: int
+    nodes_below: int  # those with a meter above them
+    last_ms: IntArray  # newest sample of each node that ever had one, ascending
+    silent_after_ms: int
+    node_days_waiting: int  # to be booked
+    above: tuple[MeterAbove, ...]
+
+    @property
+    def newest_ms(self) -> int | None:
+        """The newest sample of any node."""
+        return int(self.last_ms[-1]) if len(self.last_ms) else None
+
+    @property
+    def never(self) -> int:
+        """Nodes without any sample."""
+        return self.nodes - len(self.last_ms)
+
+    @property
+    def silent(self) -> int:
+        """Nodes whose newest sample is far older than the newest of all."""
+        if self.newest_ms is None:
+            return 0
+        return int(np.searchsorted(self.last_ms, self.newest_ms - self.silent_after_ms))
+
+    def heard_since(self, at_ms: int) -> int:
+        """How many nodes have sent samples at or after an instant."""
+        return len(self.last_ms) - int(np.searchsorted(self.last_ms, at_ms))
+
+
+def inventory(cluster: Cluster) -> Inventory:
+    """One row a node is read here, and no more of it than when it was heard last."""
+    rows = Node.objects.filter(cluster=cluster).order_by("name")
+    found = list(rows.values_list("pk", "name", "level", "parent_id", "last_sample_ms"))
+    above = tuple(MeterAbove(pk, name, level, up) for pk, name, level, up, _ in found if level != Node.Level.NODE)
+    waiting, interval_ms = _waiting_and_interval(cluster)
+    nodes = [(up, last) for _, _, level, up, last in found if level == Node.Level.NODE]
+    return Inventory(
+        nodes=len(nodes),
+        nodes_below=sum(up is not None for up, _ in nodes),
+        last_ms=np.sort(np.array([last for _, last in nodes if last is not None], np.int64)),
+        silent_after_ms=max(QUARTER_MS, SILENT_INTERVALS * interval_ms),
+        node_days_waiting=waiting,
+        above=above,
+    )
+
+
+def _waiting_and_interval(cluster: Cluster) -> tuple[int, int]:
+    """Node-days to be booked, and the longest interval [ms] that is declared of a node's meter; in one query."""
+    waiting = DirtyNodeDay.objects.filter(cluster=OuterRef("pk")).order_by().values("cluster")
+    declared = ChannelPeriod.objects.filter(channel__node__cluster=OuterRef("pk"), channel__name="node").order_by()
+    row = Cluster.objects.filter(pk=cluster.pk).values_list(
+        Subquery(waiting.annotate(count=Count("pk")).values("count")),
+        Subquery(declared.values("channel__node__cluster").annotate(most=Max("nominal_ms")).values("most")),
+    )
+    count, longest = row.get()
+    return count or 0, longest or 0
+
+
+# --- What is drawn outside of nodes -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Energy of meters above nodes less what lies below them, of the quarter hours in which both are known."""
+
+    at_ms: IntArray
+    joules: FloatArray
+
+
+def other_energy(machine: Inventory, rows: Quarters, start_ms: int, end_ms: int) -> Other | None:
+    """In [start, end); None where no such meter is known, or only a part of the nodes lies below them.
+
+    Sums of parent minus children along a tree leave its roots minus its nodes. Where no node lies below any meter,
+    those of infrastructure (cooling, say) count alone.
+    """
+    roots = [meter for meter in machine.above if meter.parent is None]
+    if not machine.nodes_below:
+        roots = [meter for meter in roots if meter.level == Node.Level.INFRASTRUCTURE]
+    elif machine.nodes_below < machine.nodes:
+        return None
+    if not roots:
+        return None
+    drawn = _metered([meter.pk for meter in roots], start_ms, end_ms)
+    nodes = _nodes_j(rows)
+    nothing = np.zeros(QUARTERS_PER_DAY)
+    at_ms = quarter_starts_ms(np.array(sorted(drawn), np.int64))
+    joules, known = np.zeros(at_ms.shape), np.zeros(at_ms.shape, bool)
+    for i, day_ms in enumerate(sorted(drawn)):
+        parts = np.stack(drawn[day_ms])
+        below = nodes.get(day_ms, nothing)
+        whole = len(parts) == len(roots)
+        known[i] = whole & (parts != 0).all(axis=0) & ((below != 0) | (machine.nodes_below == 0))
+        joules[i] = parts.sum(axis=0) - (below if machine.nodes_below else nothing)
+    return Other(at_ms[known], joules[known])
+
+
+def _metered(meters: list[int], start_ms: int, end_ms: int) -> dict[int, list[FloatArray]]:
+    """Per UTC day the quarter-hour joules of some meters."""
+    rows = NodeDay.objects.filter(node__in=meters, day__gte=day_from_ms(start_ms), day__lte=day_from_ms(end_ms - 1))
+    found: dict[int, list[FloatArray]] = {}
+    for day, packed in rows.order_by("day", "node__name").values_list("day", "metered_quarters"):
+        found.setdefault(day_start_ms(day), []).append(unpacked(packed))
+    return found
+
+
+def _nodes_j(rows: Quarters) -> dict[int, FloatArray]:
+    """Per UTC day the quarter-hour joules of all nodes."""
+    days = rows.at_ms[::QUARTERS_PER_DAY].tolist()
+    return dict(zip(days, rows.metered_j.reshape(-1, QUARTERS_PER_DAY), strict=True))

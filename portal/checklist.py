@@ -1,0 +1,86 @@
+"""The set-up in words: what each step is for, how it stands, and the command that does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from measurements.selectors.setup import Checklist, Item, State, Step
+
+PYTHON = ".venv/bin/python manage.py"
+NEW_CLUSTER = "NAME"  # what a command says where no cluster is known yet
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A step as it is shown."""
+
+    title: str
+    state: State
+    sentence: str
+    seen_at: datetime | None
+    commands: tuple[str, ...]  # to paste; none where nothing is to be done
+
+
+def lines(found: Checklist) -> list[Line]:
+    """The steps in words; the cure of what is missing."""
+    cluster = found.clusters[0] if found.clusters else NEW_CLUSTER
+    return [
+        Line(_title(item.step), item.state, _sentence(item), item.seen_at, _commands(item, cluster))
+        for item in found.items
+    ]
+
+
+def _title(step: Step) -> str:
+    return {
+        Step.SIGN_IN: _("Sign-in"),
+        Step.NODES: _("Nodes"),
+        Step.POWER: _("Power logs"),
+        Step.JOBS: _("Jobs"),
+        Step.PUE: _("Power usage effectiveness (PUE)"),
+        Step.FACTOR: _("Emission factor"),
+    }[step]
+
+
+def _sentence(item: Item) -> str:
+    if item.step == Step.NODES and item.state == State.DONE:
+        return ngettext("%(count)d node is described.", "%(count)d nodes are described.", item.count) % {
+            "count": item.count
+        }
+    if item.state == State.DONE:
+        return {
+            Step.SIGN_IN: _("There is somebody who can log in."),
+            Step.POWER: _("Power samples come in."),
+            Step.JOBS: _("Job records have come in."),
+        }[item.step]
+    return {
+        Step.SIGN_IN: _("Nobody can log in yet: make an administrator."),
+        Step.NODES: _("No node is known: describe them from what Slurm says, from a ClusterCockpit file or a table."),
+        Step.POWER: _("No power sample is known: give the log of any meter of the nodes."),
+        Step.JOBS: _("No job is known: export them from the batch system."),
+        Step.PUE: _("Comes with a later version. Energy needs none; emissions will."),
+        Step.FACTOR: _("Comes with a later version. Energy needs none; emissions will."),
+    }[item.step]
+
+
+def _commands(item: Item, cluster: str) -> tuple[str, ...]:
+    if item.state != State.MISSING:
+        return ()
+    fields = "JobID,JobIDRaw,Cluster,Partition,Account,User,UID,Submit,Start,End,ElapsedRaw,State,NNodes,NCPUS"
+    return {
+        Step.SIGN_IN: (f"{PYTHON} createsuperuser",),
+        Step.NODES: ("scontrol show node > nodes.txt", f"{PYTHON} load_nodes nodes.txt --cluster {cluster}"),
+        Step.POWER: (
+            f"{PYTHON} ingest_power power.csv --cluster {cluster}",
+            f"{PYTHON} attribute --cluster {cluster}",
+        ),
+        Step.JOBS: (
+            f"TZ=UTC sacct --allusers --duplicates --allocations --parsable2 -S now-7days -E now "
+            f"-o {fields},AllocTRES,NodeList,JobName > jobs.txt",
+            f"{PYTHON} ingest_jobs jobs.txt --cluster {cluster} --time-zone UTC",
+            f"{PYTHON} attribute --cluster {cluster}",
+        ),
+    }[item.step]

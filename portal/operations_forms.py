@@ -1,0 +1,53 @@
+"""What an operator may ask the operators' pages for."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any, ClassVar
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from portal.forms import EARLIEST_YEAR, LATEST_YEAR, Period, PeriodForm
+
+OPERATIONS_LENGTHS = (7, 30, 90)
+LONGEST_DAYS = 92
+
+
+class OperationsPeriodForm(PeriodForm):
+    """UTC days, a quarter of a year at most: what is read of each day is the nodes' own."""
+
+    usual: ClassVar[int] = 30
+
+    def clean(self) -> dict[str, Any]:
+        """Not too long."""
+        found = super().clean()
+        first, last = found.get("first"), found.get("last")
+        if first and last and (first.year < EARLIEST_YEAR or last.year > LATEST_YEAR):
+            raise forms.ValidationError(_("Give days between 1971 and 2100."))
+        if first and last and (last - first).days >= LONGEST_DAYS:
+            raise forms.ValidationError(_("Here a period has 92 days at most."))
+        return found
+
+    def period(self, today: date) -> Period:
+        """The period asked for; the page's usual one if none is, or if what is asked for makes no sense."""
+        found = self.cleaned_data if self.is_valid() else {}
+        if found.get("first"):
+            return Period(found["first"], found["last"])
+        length = found.get("days") or self.usual
+        return Period(today - timedelta(days=length - 1), today, length)
+
+
+class WeekForm(OperationsPeriodForm):
+    """The same; a week if nothing is said."""
+
+    usual = 7
+
+
+class BatchFilterForm(forms.Form):
+    """Which batches to list."""
+
+    cluster = forms.CharField(required=False, max_length=64)
+    content = forms.ChoiceField(choices=[("power", _("power")), ("jobs", _("jobs"))], required=False)
+    refused = forms.BooleanField(required=False)
+    reason = forms.CharField(required=False, max_length=128)

@@ -1,0 +1,337 @@
+"""Sentences for operators: whether it closes, what a difference consists of, what to do about a refusal."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from measurements.domain.units import MS_PER_S, S_PER_HOUR, UJ_PER_J
+from measurements.models import Batch, Node, Quarantine
+from measurements.selectors.closing import NodesDay, Reconciliation
+from measurements.selectors.metertree import Comparison, MeterReport
+from measurements.selectors.operations import ClusterState
+from measurements.selectors.work import LATE_SWEEPS, SLACK_S, Seen
+from portal.quantities import MINUS, NBSP, duration, format_quantity, number, percent
+
+FLOATING = 1e-9  # of the whole: what adding up in floating point may leave
+AGREES = 1e-4  # of a meter: nobody's meters are better than that
+SMALLEST_PERCENT = 1e-6
+NAMES_SHOWN = 5
+STANDARD_INPUT = "standard input"  # what a batch's source is called then
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+# --- Small numbers ------------------------------------------------------------------------------
+
+
+def scientific(value: float) -> str:
+    """1.23 × 10⁻⁸; plain where that is short."""
+    if not value or SMALLEST_PERCENT <= abs(value) < 1 / SMALLEST_PERCENT:
+        return number(value)
+    mantissa, _e, exponent = f"{value:.2e}".partition("e")
+    sign = MINUS if value < 0 else ""
+    return f"{sign}{number(abs(float(mantissa)))}{NBSP}×{NBSP}10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+
+
+def small_share(share: float | None) -> str:
+    """A part of the whole, however small: −0.0034 %, 1.2 × 10⁻¹⁶."""
+    if share is None:
+        return "–"
+    if share and abs(share) < SMALLEST_PERCENT:
+        return scientific(share)
+    return f"{number(share * 100)}{NBSP}%"
+
+
+def small_energy(joules: float) -> str:
+    """An energy, also one that only floating point makes."""
+    return f"{scientific(joules)}{NBSP}J" if abs(joules) < 1 else format_quantity(joules, "energy")
+
+
+def node_hours(seconds: float) -> str:
+    """Node-seconds as a person says them."""
+    return _("%(hours)s node-hours") % {"hours": number(seconds / S_PER_HOUR)}
+
+
+# --- Does it close ------------------------------------------------------------------------------
+
+
+def state_sentences(state: ClusterState) -> list[str]:
+    """A cluster's last days: whether they close, and how much of them is known."""
+    figures = state.figures
+    if not figures.wall_s:
+        return [_("Nothing was booked in these days.")]
+    said = [_closes(figures.metered_j, figures.jobs_j, figures.unallocated_j, figures.residue_j)]
+    if figures.coverage is not None:
+        said.append(
+            _("%(coverage)s of the time in which nodes were on was measured; gaps are %(gap)s.")
+            % {"coverage": percent(figures.coverage), "gap": node_hours(figures.gap_s)}
+        )
+    if figures.unplaced_j:
+        said.append(
+            _("%(energy)s more are known of counters, but not when they were drawn.")
+            % {"energy": format_quantity(figures.unplaced_j, "energy")}
+        )
+    if state.waits:
+        said.append(_("Work is waiting: these figures will change."))
+    return said
+
+
+def closes(residue_j: float, whole_j: float) -> bool:
+    """Whether what is left over is floating point and no joule."""
+    return abs(residue_j) <= FLOATING * abs(whole_j)
+
+
+def _closes(metered_j: float, jobs_j: float, unallocated_j: float, residue_j: float) -> str:
+    values = {
+        "metered": format_quantity(metered_j, "energy"),
+        "jobs": format_quantity(jobs_j, "energy"),
+        "unallocated": format_quantity(unallocated_j, "energy"),
+        "residue": small_energy(residue_j),
+    }
+    if closes(residue_j, metered_j):
+        return _("It closes: %(metered)s metered = %(jobs)s of jobs + %(unallocated)s unallocated.") % values
+    return (
+        _(
+            "It does not close: of %(metered)s metered, %(residue)s are booked to nobody and nothing. "
+            "Rebuild these days with attribute --since … --until …."
+        )
+        % values
+    )
+
+
+def nodes_sentences(report: Reconciliation) -> list[str]:
+    """From jobs up to the node meters."""
+    total = report.total
+    if not report.nodes:
+        return [_("No compute node is described in this cluster: it has only meters.")]
+    if not report.days:
+        return [_("Nothing was booked in this period.")]
+    said = [_closes(total.metered_j, total.jobs_j, total.unallocated_j, total.residue_j)]
+    if total.residue_j and closes(total.residue_j, total.metered_j):
+        said.append(
+            _("What is left over is %(residue)s, %(share)s of it: floating point, no energy.")
+            % {"residue": small_energy(total.residue_j), "share": scientific(total.residue_j / total.metered_j)}
+        )
+    said.append(_told(total))
+    if total.unplaced_j:
+        said.append(
+            _("%(energy)s more are known of counters, but not when they were drawn: they are booked to nobody.")
+            % {"energy": format_quantity(total.unplaced_j, "energy")}
+        )
+    return [sentence for sentence in said if sentence]
+
+
+def _told(total: NodesDay) -> str:
+    if closes(total.told_residue_j, total.jobs_j):
+        return _("The sums that projects are shown add up to the jobs' energy.") if total.jobs_j else ""
+    difference = small_energy(total.told_residue_j)
+    if total.waiting:
+        return _("The sums that projects are shown lack %(energy)s: days of the period are being added up anew.") % {
+            "energy": difference
+        }
+    return _("The sums that projects are shown lack %(energy)s: rebuild these days with attribute.") % {
+        "energy": difference
+    }
+
+
+# --- Meters above nodes -------------------------------------------------------------------------
+
+
+def tree_sentences(report: Reconciliation) -> list[str]:
+    """What the meters above nodes can say at all."""
+    if not report.has_meters:
+        return [
+            _(
+                "No meter above nodes is known. Describe them in the node list, with level and parent, and give their "
+                "logs to ingest_power."
+            )
+        ]
+    said = []
+    if report.nodes and report.loose:
+        said.append(
+            ngettext(
+                "%(loose)d of %(nodes)d nodes has no meter above it.",
+                "%(loose)d of %(nodes)d nodes have no meter above them.",
+                report.loose,
+            )
+            % {"loose": report.loose, "nodes": report.nodes}
+        )
+    return said
+
+
+def difference_sentences(meter: MeterReport, figures: Comparison) -> list[str]:
+    """What the difference between a meter and those below it consists of."""
+    said = _unmetered(meter)
+    if not meter.below:
+        return [_("Nothing with a meter lies below it."), *said]
+    if not figures.compared_s:
+        return [_("In no hour both it and all below it were known: there is nothing to compare."), *said]
+    return [*_verdict(figures), *_named(figures), *said]
+
+
+def _verdict(figures: Comparison) -> list[str]:
+    share = figures.share
+    if share is None or abs(share) <= AGREES:
+        return [_("Both agree.")]
+    if figures.difference_j < 0:
+        return [
+            _(
+                "Those below show %(energy)s more than their meter: look for a meter that hangs below the wrong "
+                "one, for clocks that differ, or for a reading in another unit."
+            )
+            % {"energy": format_quantity(-figures.difference_j, "energy")}
+        ]
+    if figures.other_j > AGREES * abs(figures.meter_j):
+        return [
+            _("Other, which no meter below shows: %(energy)s, such as cooling, switches, losses.")
+            % {"energy": format_quantity(figures.other_j, "energy")}
+        ]
+    return []
+
+
+def _named(figures: Comparison) -> list[str]:
+    said = []
+    if figures.unmeasured_s:
+        said.append(
+            _("%(hours)s below were not measured: about %(energy)s of the difference, at their mean power.")
+            % {"hours": node_hours(figures.unmeasured_s), "energy": format_quantity(figures.unmeasured_j, "energy")}
+        )
+    unplaced_j = figures.meter_unplaced_j + figures.below_unplaced_j
+    if unplaced_j:
+        said.append(
+            _("Counted with it: %(energy)s that counters rose by without telling when (a step too long or too steep).")
+            % {"energy": format_quantity(unplaced_j, "energy")}
+        )
+    if figures.unplaced_elsewhere_j:
+        said.append(
+            _("Not counted: %(energy)s of counters that may belong to hours that are not compared.")
+            % {"energy": format_quantity(figures.unplaced_elsewhere_j, "energy")}
+        )
+    if figures.left_out_s:
+        said.append(
+            _("%(time)s of its time is left out, in hours in which one side was not known.")
+            % {"time": duration(figures.left_out_s)}
+        )
+    return said
+
+
+def _unmetered(meter: MeterReport) -> list[str]:
+    if not meter.unmetered:
+        return []
+    return [_("Below it, without any reading: %(names)s.") % {"names": _some(meter.unmetered)}]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMES_SHOWN]) + (", …" if len(names) > NAMES_SHOWN else "")
+
+
+def level_word(level: str) -> str:
+    """node, rack, facility, …"""
+    return str(Node.Level(level).label)
+
+
+# --- Workers ------------------------------------------------------------------------------------
+
+
+def is_late(seen: Seen) -> bool:
+    """Whether something should have been seen again by now; chores have their own, longer times."""
+    return not seen.name.startswith("chore ") and seen.age_s > LATE_SWEEPS * settings.SWEEP_S + SLACK_S
+
+
+# --- Batches ------------------------------------------------------------------------------------
+
+
+def command_of(batch: Batch) -> str:
+    """The command that takes the same file again: what it refused is tried anew, the rest is known."""
+    options = batch.options
+    source = "-" if batch.source == STANDARD_INPUT else batch.source
+    words = ["manage.py", f"ingest_{batch.content}", source, "--cluster", batch.cluster.name]
+    for flag, key in (
+        ("--format", "format"),
+        ("--node", "node"),
+        ("--channel", "channel"),
+        ("--time-zone", "time_zone"),
+    ):
+        if options.get(key):
+            words += [flag, str(options[key])]
+    declared = options.get("declared") or {}
+    sizes = (
+        ("--interval", "nominal_ms", MS_PER_S),
+        ("--max-gap", "max_gap_ms", MS_PER_S),
+        ("--wrap-joules", "wrap_uj", UJ_PER_J),
+    )
+    for flag, key, size in sizes:
+        if declared.get(key):
+            words += [flag, f"{declared[key] / size:.15g}"]
+    for column, name in (options.get("rename") or {}).items():
+        words += ["--rename", f"{column}={name}"]
+    return shlex.join(words)
+
+
+def option_words(batch: Batch) -> list[tuple[str, str]]:
+    """What was said of a batch's file when it was taken."""
+    labels = {
+        "format": _("format"),
+        "node": _("node"),
+        "channel": _("channel"),
+        "time_zone": _("zone of naive times"),
+        "rename": _("columns renamed"),
+        "declared": _("declared of its channels"),
+    }
+    return [(labels.get(key, key), _option(value)) for key, value in batch.options.items() if value]
+
+
+def example_of(row: Quarantine) -> str:
+    """What the first line of a reason held; the cure behind it only where this page has none of its own."""
+    return row.example.partition(": ")[0] if cure_of(row.reason) else row.example
+
+
+def tail(text: str, length: int) -> str:
+    """The end of a path: its file name says most."""
+    return text if len(text) <= length else f"…{text[1 - length :]}"
+
+
+def _option(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {part}" for name, part in value.items())
+    return str(value)
+
+
+def cure_of(reason: str) -> str:
+    """What to do about a refusal; empty where only its example can say."""
+    cures = {
+        "unknown node": _("Load the node with load_nodes, or give it the name as an alias; then take the file again."),
+        "zero watts": _(
+            "A node that is on never draws 0 W: the sensor gave no value. Nothing is lost by leaving it out."
+        ),
+        "negative power": _(
+            "No node draws negative power: check sign and sensor. Analysers write it for 'no reading'."
+        ),
+        "above ceiling": _("Beyond ceiling_w of the node, or 1 MW where none is declared: declare it if it is right."),
+        "no value (sentinel)": _("The sensor's mark for 'no value', not a reading."),
+        "negative counter": _("A counter of energy is never negative: check the export."),
+        "time without zone": _("Give the zone of the file's clock with --time-zone."),
+        "ambiguous local time": _("The clock was set back and the order of lines does not decide: log in UTC."),
+        "nonexistent local time": _("The clock was set forward over it: is --time-zone right?"),
+        "time out of range": _(
+            "Before 2000 or more than a day ahead: often epoch milliseconds where seconds are read."
+        ),
+        "unreadable time": _("Write ISO 8601 with an offset, or epoch seconds."),
+        "repeated header": _("Files were put together: nothing is lost."),
+        "wrong number of fields": _("The line is broken there: look at it."),
+        "not a number": _("The line is broken there: look at it."),
+        "no node": _("The line names no node: say which with --node."),
+        "unreadable line": _("The line is broken there: look at it."),
+        "out of range": _("No power or energy is that large: look at the unit."),
+        "line too long": _("More than 1 MiB without a line end: is it a text file?"),
+        "unreadable series": _("A series without a host name."),
+        "unknown state": _("No state of Slurm: was the column cut?"),
+        "end before start": _("The record says that the job ended before it began: ask the batch system again."),
+    }
+    if reason.startswith(("truncated ", "corrupt ")):
+        return _("The file breaks off there; all whole lines before it went in: copy the file anew.")
+    return cures.get(reason, "")
