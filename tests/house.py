@@ -11,7 +11,24 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("JOULEBOOK_", "DJANGO_", "PYTEST_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHONPATH", "DATABASE_URL", "REDIS_URL")
-OPTIONS_OF_MAKE = ("VENV", "BIN", "PORT", "HOST", "ARGS", "PYTHON", "SERVICES", "TEST_PROCESSES")
+OPTIONS_OF_MAKE = (
+    "VENV",
+    "BIN",
+    "PORT",
+    "HOST",
+    "ARGS",
+    "PYTHON",
+    "SERVICES",
+    "TEST_PROCESSES",
+    "JOBS",
+    "POWER",
+    "NODES",
+    "STATES",
+    "OUT",
+    "CLUSTER",
+    "TIME_ZONE",
+    "NAMES",
+)
 
 
 def house_files() -> list[Path]:

@@ -38,7 +38,7 @@ def make(clone: Path, *arguments: str, **variables: str) -> subprocess.Completed
     return subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("verb", ["demo", "run", "test", "bench", "fuzz", "lint"])
+@pytest.mark.parametrize("verb", ["demo", "trial", "run", "test", "bench", "fuzz", "lint", "screenshots"])
 def test_a_second_call_installs_nothing(clone: Path, verb: str) -> None:
     planned = make(clone, "--dry-run", verb)
     assert planned.returncode == 0, planned.stderr
@@ -117,3 +117,12 @@ def test_a_skip_fails_where_everything_must_run(tmp_path: Path) -> None:
         answer = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert answer.returncode == code, answer.stdout + answer.stderr
         assert ("skip is a failure" in answer.stdout) == bool(code)
+
+
+def test_a_trial_gets_its_files_and_options(clone: Path) -> None:
+    said = {"JOBS": "a.txt b.txt", "POWER": "p-*.csv", "TIME_ZONE": "UTC", "NAMES": "1", "ARGS": "--policy hybrid"}
+    planned = make(clone, "--dry-run", "trial", **said).stdout
+    assert " ".join(planned.split()).endswith(
+        '-m portal.trial --jobs a.txt b.txt --power p-*.csv --time-zone "UTC" --names --policy hybrid'
+    )
+    assert "--names" not in make(clone, "--dry-run", "trial", NAMES="0").stdout

@@ -20,12 +20,16 @@ class Scale:
     large_nodes: int  # of the scaling rows
     small_nodes: int
     row_samples: int  # for the row-per-sample baseline
+    many_jobs: int  # of the year that pages are measured on
+    users: int
     repeats: int = 3
 
 
-FULL = Scale("full", nodes=1_000, large_nodes=10_000, small_nodes=100, row_samples=200_000)
-QUICK = Scale("quick", nodes=100, large_nodes=500, small_nodes=50, row_samples=50_000)
-TINY = Scale("tiny", nodes=8, large_nodes=16, small_nodes=8, row_samples=500)
+FULL = Scale(
+    "full", nodes=1_000, large_nodes=10_000, small_nodes=100, row_samples=200_000, many_jobs=1_000_000, users=2_000
+)
+QUICK = Scale("quick", nodes=100, large_nodes=500, small_nodes=50, row_samples=50_000, many_jobs=100_000, users=200)
+TINY = Scale("tiny", nodes=8, large_nodes=16, small_nodes=8, row_samples=500, many_jobs=2_000, users=20)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What pages read: a user's month from the roll-up, against the same figures from the ledger."""
+"""What pages read, and how long they take: a user's month two ways, and pages at a million jobs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.db.models import Sum
 
 from measurements.models import AllocationEnergy, UserDay
 from tests.bench.harness import FULL, Row, median_s
+from tests.bench.page_times import page_rows
 from tests.bench.world import DAY, World
 
 FIRST_DAY = DAY - timedelta(days=29)
@@ -29,6 +30,7 @@ def rows(world: World) -> list[Row]:
         Row("a user's month from the roll-up", roll_up_s * 1e3, "ms"),
         Row("a user's month from ledger rows", ledger_s * 1e3, "ms"),
         Row("the latter over the former", ledger_s / roll_up_s, "x", bound, at_least=True),
+        *page_rows(world.scale),
     ]
 
 

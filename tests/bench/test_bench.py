@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {
     "ingest": "CSV to committed segments",
     "attribution": "booking over decoding",
-    "pages": "roll-up",
+    "pages": "job list, deep",
+    "serving": "commands ingest and book",
     "open_day": "curve",
     "large": "peak memory",
 }

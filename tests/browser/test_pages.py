@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from pytest_django.live_server_helper import LiveServer
-from selenium.webdriver import Chrome
+from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -58,6 +58,7 @@ def drawn(browser: Chrome, canvas: str) -> dict[str, Any]:
         const { width, height } = chart.canvas;
         const pixels = chart.canvas.getContext("2d").getImageData(0, 0, width, height).data;
         return {
+            labels: chart.data.labels,
             datasets: chart.data.datasets.map(({ label, role, data, spanGaps }) => ({ label, role, data, spanGaps })),
             ticks: chart.scales.x.ticks.map((t) => t.label),
             coloured: pixels.filter((value, i) => i % 4 === 3 && value > 0).length / (width * height),
@@ -157,3 +158,29 @@ def test_the_browser_writes_quantities_as_the_server_does(visit: Visit, language
             done(cases.map(({ value, quantity }) => formatQuantity(value, table[quantity], language))));
     """
     assert browser.execute_async_script(script, CASES, language) == [case[language] for case in CASES]
+
+
+def test_the_keyboard_moves_through_a_chart_and_hears_each_point(visit: Visit) -> None:
+    browser = visit("/?first=2025-03-10&last=2025-03-11")
+    drawn(browser, "energy-chart")
+    slider = browser.find_element(By.CSS_SELECTOR, ".plot input[type=range]")
+    assert slider.accessible_name.startswith("Energy by day")
+    slider.send_keys(Keys.HOME)
+    said = (slider.get_attribute("aria-valuetext") or "").replace("\u00a0", " ")
+    assert said == "Monday, 10 March 2025; mixed: 275 Wh; thin: 268 Wh; Total: 543 Wh; 67.1 % measured"
+    shown = "return Chart.getChart('energy-chart').tooltip.opacity"
+    assert browser.execute_script(shown) == 1
+    slider.send_keys(Keys.ARROW_RIGHT)
+    assert slider.get_attribute("aria-valuetext") == "Tuesday, 11 March 2025; –"
+    slider.send_keys(Keys.ESCAPE)
+    assert browser.execute_script(shown) == 0
+
+
+def test_on_paper_a_chart_has_the_colours_of_paper(visit: Visit) -> None:
+    browser = visit(PAGES["job"][0], dark=True)
+    drawn(browser, "power-chart")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    colour = "return Chart.getChart('power-chart').data.datasets[0].borderColor"
+    WebDriverWait(browser, SECONDS).until(lambda b: b.execute_script(colour) == "#0072b2")
+    hidden = "return getComputedStyle(document.querySelector(arguments[0])).display"
+    assert [browser.execute_script(hidden, part) for part in (".tools", ".places", ".cursor")] == ["none"] * 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,9 +62,9 @@ def redis_url(redis_service: str) -> str:
     return redis_service
 
 
-@pytest.fixture
-def chromium() -> Iterator[OpenBrowser]:
-    """``chromium(size=PHONE, dark=True)`` opens a browser; the test's end closes them all."""
+@contextmanager
+def chromium_here() -> Iterator[OpenBrowser]:
+    """``open(size=PHONE, dark=True)`` opens a browser; the block's end closes them all."""
     program, driver = programs(CHROMIUM)
     with ExitStack() as stack:
 
@@ -74,4 +74,11 @@ def chromium() -> Iterator[OpenBrowser]:
             stack.callback(browser.quit)
             return browser
 
+        yield open_one
+
+
+@pytest.fixture
+def chromium() -> Iterator[OpenBrowser]:
+    """``chromium(size=PHONE, dark=True)`` opens a browser; the test's end closes them all."""
+    with chromium_here() as open_one:
         yield open_one

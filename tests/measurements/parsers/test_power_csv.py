@@ -159,6 +159,47 @@ def test_a_wide_table_of_channels(read: Read) -> None:
     assert [row[:2] for row in alone.rows] == [("n1", "node"), ("n1", "gpu0")]
 
 
+def test_a_column_is_read_under_the_name_it_is_given(read: Read, tmp_path: Path) -> None:
+    def renamed(text: str, *rename: tuple[str, str]) -> Log:
+        return collected(power_csv.read(source_of(tmp_path, text), ParseOptions(rename=rename), NOW_MS))
+
+    text = "Zeit,Rack 1 (W),PDU\n1740830400,1,2\nZeit,Rack 1 (W),PDU\n1740830401,3,4\n"
+    with pytest.raises(UnusableFile, match="no power log that is known"):
+        read(text)
+    log = renamed(text, ("Zeit", "time"), ("Rack 1 (W)", "rack1"), ("PDU", "pdu [W]"))
+    assert [row[:4] for row in log.rows] == [
+        ("rack1", "node", T0, 1000), ("pdu", "node", T0, 2000),
+        ("rack1", "node", T0 + 1000, 3000), ("pdu", "node", T0 + 1000, 4000),
+    ]  # fmt: skip
+    assert log.refused == [("repeated header", 3)]  # it is known by what the file says
+    long = renamed("timestamp,node,P\n1740830400,n1,5\n", ("P", "watts"))
+    assert [row[:4] for row in long.rows] == [("n1", "node", T0, 5000)]
+
+
+def test_a_column_in_joules_is_a_counter_of_its_node(read: Read) -> None:
+    log = read("timestamp,hpc\n1740830400,1112158288237.6802\n", rename=(("hpc", "meter [J]"),))
+    ((node, channel, t, value, _),) = log.rows
+    assert (node, channel, t) == ("meter", "node", T0)
+    assert abs(value - 1_112_158_288_237_680_200) <= 128  # what a float64 of that size can tell apart
+    assert log.kinds == {"node": "counter"}
+    assert read("timestamp,n1 (J),n2 [joules]\n1740830400,1,2\n").kinds == {"node": "counter"}
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("timestamp,Node Power (W),Total Power (W)", '--rename "Node Power \\(W\\)=NODE"'),
+        ("timestamp,n1 [W],n2 [J]", "columns in W and in J"),
+        ("timestamp,n1 [kW]", "neither in W nor in J"),
+        ("timestamp,n1 (kWh)", "neither in W nor in J"),
+    ],
+)
+def test_columns_that_cannot_be_read_as_they_are_say_what_helps(tmp_path: Path, header: str, said: str) -> None:
+    row = ",".join(["1740830400"] + ["5"] * header.count(","))
+    with pytest.raises(UnusableFile, match=said):
+        read_log(source_of(tmp_path, f"{header}\n{row}\n"), fmt="csv" if "kW" in header or "J" in header else None)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

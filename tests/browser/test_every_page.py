@@ -1,0 +1,194 @@
+"""Every page of the demo in a real browser: different people, phone and desktop, light and dark, both languages.
+
+A new page is a line in PAGES; an address of the site that is neither there nor in EXEMPT fails the first test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.urls import URLPattern, URLResolver
+from django.utils import translation
+from django.utils.translation import gettext
+from selenium.webdriver import Chrome, Keys
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+
+from measurements.demo.people import OPERATOR, STUDENT, SUSTAINABILITY
+from portal.urls import urlpatterns
+from tests.browser.looking import Reader, View
+from tests.services.binaries import CHROMIUM
+from tests.services.browser import DESKTOP, PHONE
+from tests.services.demo_site import DemoSite, demo_site
+from tests.services.fixtures import chromium_here, programs
+
+NOBODY = ""
+DAYS = 4
+VIEWS = (
+    View("desktop-light-en", DESKTOP, dark=False, language="en-gb"),
+    View("desktop-dark-de", DESKTOP, dark=True, language="de"),
+    View("phone-light-de", PHONE, dark=False, language="de"),
+    View("phone-dark-en", PHONE, dark=True, language="en-gb"),
+)
+WITH_BARRIERS = ("desktop-light-en", "desktop-dark-de")  # each page × scheme once
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An address of the site, and who looks at it; {names} are filled in for this demo."""
+
+    route: str
+    path: str
+    readers: tuple[str, ...] = (STUDENT,)
+    status: int = 200
+
+
+PAGES = (
+    Page("energy", "/", (NOBODY, STUDENT, OPERATOR)),
+    Page("jobs", "/jobs/", (STUDENT, OPERATOR)),
+    Page("jobs", "/jobs/?q=nothing+has+this+name"),
+    Page("compare", "/jobs/compare/?job=demo/{one}&job=demo/{other}"),
+    Page("compare", "/jobs/compare/"),
+    Page("job", "/jobs/demo/{one}/", (STUDENT, OPERATOR)),
+    Page("job", "/jobs/demo/{running}/"),
+    Page("job", "/jobs/demo/{on_gpus}/", (OPERATOR,)),
+    Page("job", "/jobs/demo/{foreign}/", status=404),
+    Page("clusters", "/clusters/"),
+    Page("cluster", "/clusters/demo/", (STUDENT, OPERATOR)),
+    Page("cluster", "/clusters/demo/?days=1"),
+    Page("node", "/clusters/demo/nodes/gpu01/", (OPERATOR, SUSTAINABILITY)),
+    Page("node", "/clusters/demo/nodes/facility/", (OPERATOR,)),
+    Page("operations", "/operations/", (OPERATOR,)),
+    Page("batch", "/operations/batches/1/", (OPERATOR,)),
+    Page("quarantine", "/operations/quarantine/", (OPERATOR,)),
+    Page("coverage", "/operations/coverage/", (OPERATOR,)),
+    Page("reconciliation", "/operations/reconciliation/", (OPERATOR,)),
+    Page("login", "/login/", (NOBODY,)),
+)
+EXEMPT = {
+    "jobs-csv": "a file",
+    "refused-lines": "a file",
+    "coverage-csv": "a file",
+    "reconciliation-csv": "a file",
+    "logout": "takes POST and leads on",
+    "set_language": "takes POST and leads on",
+    "look-as": "takes POST and leads on",
+    "story": "leads on",
+    "livez": "for machines",
+    "readyz": "for machines",
+}
+VISITS = [(page, reader) for page in PAGES for reader in page.readers]
+
+
+def named(routes: Iterable[URLPattern | URLResolver]) -> Iterator[str]:
+    """The names of all addresses but the admin's, which are Django's own."""
+    for route in routes:
+        if isinstance(route, URLPattern):
+            yield route.name or str(route.pattern)
+        elif route.namespace != "admin":
+            yield from named(route.url_patterns)
+
+
+def test_every_address_is_looked_at_or_exempt() -> None:
+    looked_at = {page.route for page in PAGES}
+    assert looked_at.isdisjoint(EXEMPT)
+    assert set(named(urlpatterns)) <= looked_at | set(EXEMPT)
+    assert looked_at <= set(named(urlpatterns))
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[DemoSite]:
+    """A demo of its own, for all pages."""
+    programs(CHROMIUM)  # without a browser nobody needs to wait for it
+    with demo_site(DAYS) as served:
+        yield served
+
+
+@pytest.fixture(scope="module", params=VIEWS, ids=[view.name for view in VIEWS])
+def reader(request: pytest.FixtureRequest, site: DemoSite) -> Iterator[Reader]:
+    """One browser for all pages seen in one way."""
+    with chromium_here() as chromium:
+        yield Reader.at(site.address, request.param, chromium)
+
+
+@pytest.fixture(scope="module")
+def names(site: DemoSite) -> dict[str, str]:
+    """Two jobs of the student that are over, one that is running, one of somebody else, and an array."""
+    query = "SELECT job_id FROM measurements_job WHERE username {} AND end_ms IS {} ORDER BY start_ms DESC LIMIT 2"
+    (one,), (other,) = site.ask(query.format("= ?", "NOT NULL"), STUDENT)
+    return {
+        "one": one,
+        "other": other,
+        "running": site.ask(query.format("= ?", "NULL"), STUDENT)[0][0],
+        "foreign": site.ask(query.format("<> ?", "NOT NULL"), STUDENT)[0][0],
+        "on_gpus": site.ask(ON_GPUS)[0][0],
+    }
+
+
+ON_GPUS = """
+    SELECT job.job_id FROM measurements_job job JOIN measurements_jobenergy energy ON energy.job_id = job.id
+    WHERE end_ms NOT NULL AND gpu_held_us > 0 ORDER BY start_ms DESC
+"""
+
+
+@pytest.mark.parametrize(("page", "person"), VISITS, ids=[f"{page.path}-{who or 'nobody'}" for page, who in VISITS])
+def test_a_page_is_as_it_should_be(reader: Reader, names: dict[str, str], page: Page, person: str) -> None:
+    reader.become(person)
+    browser = reader.open(page.path.format(**names))
+    complaints = [said for said in reader.complaints() if page.status == 200 or f"status of {page.status}" not in said]
+    assert complaints == []
+    assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == reader.view.language
+    assert len(browser.find_elements(By.TAG_NAME, "h1")) == 1
+    assert status(browser) == page.status
+    check_notice(browser, reader.view.language)
+    if person and page.status == 200:
+        assert len(browser.find_elements(By.CSS_SELECTOR, "nav.places [aria-current]")) == 1
+    if reader.view.name in WITH_BARRIERS:
+        assert reader.barriers() == []
+    assert reader.sticking_out() <= 0
+
+
+def status(browser: Chrome) -> int:
+    """With which status the page came."""
+    return int(browser.execute_script("return performance.getEntriesByType('navigation')[0].responseStatus"))
+
+
+def check_notice(browser: Chrome, language: str) -> None:
+    """A simulated cluster says so, in the page and in its title."""
+    with translation.override(language):
+        words, word = gettext("Simulated cluster: no figure here is a measurement."), gettext("simulated")
+    notice = browser.find_element(By.CSS_SELECTOR, ".simulated p")
+    assert notice.is_displayed()
+    assert notice.text == words
+    assert browser.title.endswith(f"({word})")
+
+
+def test_the_way_through_the_navigation_is_seen(reader: Reader) -> None:
+    reader.become(OPERATOR)
+    browser = reader.open("/clusters/")
+    links = [link.text for link in browser.find_elements(By.CSS_SELECTOR, "nav.places a")]
+    assert len(links) == 5
+    found: list[dict[str, Any]] = []
+    while len(found) < MOST_STEPS and [step["text"] for step in found[-5:]] != links:
+        ActionChains(browser).send_keys(Keys.TAB).perform()
+        found.append(browser.execute_script(FOCUS))
+    assert [step["text"] for step in found[-5:]] == links
+    unseen = [step for step in found if step["outline"] < 2 or not step["inside"] or step["height"] < 24]
+    assert unseen == []
+
+
+MOST_STEPS = 20  # skip link, whom a demo can be looked at as, and the site's name stand before the navigation
+FOCUS = """
+    const link = document.activeElement;
+    const { left, right, top, bottom, height } = link.getBoundingClientRect();
+    const style = getComputedStyle(link);
+    return {
+        text: link.textContent.trim(),
+        outline: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth),
+        inside: left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight,
+        height,
+    };
+"""

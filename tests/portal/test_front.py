@@ -1,0 +1,128 @@
+"""`/` of a demo before anybody logs in, looking around it, and `/` of a site that is new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import unescape
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client, override_settings
+
+from measurements.demo.people import LOOK_AS
+from tests.conftest import People
+from tests.portal import world
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_var")]
+
+
+@pytest.fixture
+def demo() -> Iterator[None]:
+    with override_settings(JOULEBOOK_DEMO=True):
+        yield
+
+
+@pytest.fixture
+def person() -> User:
+    return User.objects.create_user(LOOK_AS["student"], password="demo")
+
+
+def text(client: Client, url: str = "/") -> str:
+    return unescape(client.get(url).content.decode())
+
+
+# --- A demo -------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("demo")
+def test_the_front_page_before_anything_is_booked_says_so(client: Client) -> None:
+    page = text(client)
+    assert "Nothing is booked yet." in page
+    assert "Simulated cluster: no figure here is a measurement." in page
+    assert [role for role in (*LOOK_AS, "public") if f'value="{role}"' in page] == [*LOOK_AS, "public"]
+
+
+@pytest.mark.usefixtures("demo")
+def test_look_as_logs_in_and_public_logs_out(client: Client, person: User) -> None:
+    assert client.post("/demo/look-as/", {"role": "student"})["Location"] == "/"
+    assert text(client).count("My energy") >= 1
+    assert client.get("/").wsgi_request.user == person
+    client.post("/demo/look-as/", {"role": "public"})
+    assert not client.get("/").wsgi_request.user.is_authenticated
+
+
+@pytest.mark.usefixtures("demo", "person")
+@pytest.mark.parametrize(
+    ("wanted", "leads_to"),
+    [("/jobs/", "/jobs/"), ("https://elsewhere.example/", "/"), ("//elsewhere.example", "/"), ("", "/")],
+)
+def test_looking_as_somebody_never_leads_elsewhere(client: Client, wanted: str, leads_to: str) -> None:
+    assert client.post("/demo/look-as/", {"role": "student", "next": wanted})["Location"] == leads_to
+
+
+@pytest.mark.usefixtures("demo", "person")
+def test_what_is_no_role_or_no_story_is_not_found(client: Client) -> None:
+    assert client.post("/demo/look-as/", {"role": "root"}).status_code == 404
+    assert client.post("/demo/look-as/", {"role": "operator"}).status_code == 404, "there is no such person here"
+    assert client.get("/demo/stories/nothing/").status_code == 404
+    assert client.get("/demo/look-as/").status_code == 405
+    assert Client(enforce_csrf_checks=True).post("/demo/look-as/", {"role": "student"}).status_code == 403
+
+
+@pytest.mark.usefixtures("person")
+def test_outside_a_demo_nobody_is_let_in(client: Client) -> None:
+    assert client.post("/demo/look-as/", {"role": "student"}).status_code == 404
+    assert client.get("/demo/stories/runtime/").status_code == 404
+    assert client.get("/").status_code == 302, "to the login"
+    page = text(client, "/login/")
+    assert "Simulated" not in page
+    assert "look-as" not in page
+
+
+# --- A new site ---------------------------------------------------------------------------------
+
+
+def states(client: Client) -> list[str]:
+    """The set-up's steps as the page shows them: done, missing, or not needed yet."""
+    return [line.state for line in client.get("/").context["checklist"]]
+
+
+def run(*argv: str) -> None:
+    call_command(*argv, stdout=StringIO(), stderr=StringIO())
+
+
+def test_a_new_site_tells_its_steps_and_each_command_takes_one(client: Client, tmp_path: Path) -> None:
+    page = text(client)
+    assert states(client) == ["missing"] * 4 + ["later"] * 2
+    assert "manage.py createsuperuser" in page
+    assert "manage.py load_nodes nodes.txt --cluster NAME" in page
+
+    root = User.objects.create_superuser("root", password="a long password")
+    assert client.get("/").status_code == 302, "from now on there is something to keep"
+    client.force_login(root)
+    assert states(client) == ["done", *["missing"] * 3, *["later"] * 2]
+
+    (tmp_path / "nodes.csv").write_text(world.NODES)
+    run("load_nodes", str(tmp_path / "nodes.csv"), "--cluster", "alpha")
+    assert states(client)[:4] == ["done", "done", "missing", "missing"]
+    assert "4 nodes are described." in text(client)
+    assert "manage.py ingest_power power.csv --cluster alpha" in text(client)
+
+    (tmp_path / "power.csv").write_text(world.power_csv())
+    run("ingest_power", str(tmp_path / "power.csv"), "--cluster", "alpha")
+    assert states(client)[:4] == ["done", "done", "done", "missing"]
+    assert "Last seen: 10 Mar 2025, 12:00" in text(client)
+
+    world.build(tmp_path)
+    assert client.get("/").context.get("checklist") is None, "complete: it is on /operations/ only"
+    assert "Job records have come in." in text(client, "/operations/")
+
+
+def test_the_steps_are_for_operators(client: Client, people: People) -> None:
+    client.force_login(people.alice)
+    page = text(client)
+    assert "Set-up" not in page
+    assert "createsuperuser" not in page

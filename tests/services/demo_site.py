@@ -1,0 +1,80 @@
+"""The demo as a site of its own: simulated, taken in, booked and served, as `make demo` does, in a folder that goes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from measurements.demo.note import stories_of
+from measurements.demo.stories import Stories
+from tests.services.process import as_account, folder, free_port, running
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+OURS = ("JOULEBOOK_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
+SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSite:
+    """Where it is served, and where its files and its database lie."""
+
+    address: str
+    var: Path
+
+    def stories(self) -> Stories:
+        """What its simulated people did, and where."""
+        found = stories_of(self.var)
+        if found is None:
+            raise RuntimeError("the demo left no note of its stories")
+        return found
+
+    def ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """What its database holds."""
+        with closing(sqlite3.connect(f"file:{self.var / 'joulebook.sqlite3'}?mode=ro", uri=True)) as database:
+            return database.execute(query, values).fetchall()
+
+
+@contextmanager
+def demo_site(days: int) -> Iterator[DemoSite]:
+    """The demo of the last ``days``; it stands still, so that a page stays as it is."""
+    with folder("demo") as var:
+        port = free_port()
+        address = f"http://localhost:{port}"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        environment |= {
+            "DJANGO_SETTINGS_MODULE": "portal.settings",
+            "JOULEBOOK_DEMO": "1",
+            "JOULEBOOK_SITE_URL": address,
+            "JOULEBOOK_TIME_ZONE": "Europe/Berlin",  # as `make demo`
+            "JOULEBOOK_VAR": str(var),
+            "JOULEBOOK_WORKER_THREAD": "0",
+        }
+        for command in (["migrate", "--verbosity", "0"], ["demo", "--days", str(days)]):
+            _manage(command, environment)
+        server = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "4"]
+        server = as_account([*server, "--no-control-socket", "portal.wsgi"], None)
+        with running(server, var / "server.log", lambda: _answers(address), seconds=SECONDS, cwd=ROOT, env=environment):
+            yield DemoSite(address, var)
+
+
+def _manage(command: list[str], environment: dict[str, str]) -> None:
+    words = [sys.executable, "manage.py", *command]
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2_000:]}")
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/login/", timeout=SECONDS) as answer:  # noqa: S310 - our own server
+            return bool(answer.status == 200)
+    except OSError:
+        return False
