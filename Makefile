@@ -17,21 +17,32 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 SERVE = exec $(BIN)/gunicorn --bind $(HOST):$(PORT) --workers 1 --threads 8 --no-control-socket portal.wsgi
 
-.PHONY: help demo run test bench fuzz lint lock
+.PHONY: help demo trial run test bench fuzz lint lock screenshots
 help:
 	@echo "make demo   a small made-up cluster in the browser: http://localhost:$(PORT)"
+	@echo "make trial  your own logs into one page: JOBS=sacct.txt POWER=power.csv [NODES=scontrol.txt]"
 	@echo "make run    this site, on what is in var/ (or DATABASE_URL)"
 	@echo "make test   all tests, with the services they need (SERVICES=skip: without)"
 	@echo "make bench  the benchmarks; writes docs/performance.md"
 	@echo "make fuzz   the property tests, long"
 	@echo "make lint   style, types, migrations, settings"
 	@echo "make lock   resolve the dependencies anew"
+	@echo "make screenshots  the README's pictures, photographed from a demo of its own"
 
+demo: export JOULEBOOK_TIME_ZONE ?= Europe/Berlin
 demo: $(VENV)/.locked
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@JOULEBOOK_DEMO=1 $(BIN)/python manage.py demo
 	@echo "Joulebook is at http://localhost:$(PORT) (stop it with Ctrl-C)"
 	@JOULEBOOK_DEMO=1 $(SERVE)
+
+# JOBS, POWER, NODES and STATES are not quoted: each may be several files, or a pattern.
+TRIAL = $(if $(JOBS),--jobs $(JOBS)) $(if $(POWER),--power $(POWER)) $(if $(NODES),--nodes $(NODES)) \
+	$(if $(STATES),--states $(STATES)) \
+	$(if $(OUT),--out "$(OUT)") $(if $(CLUSTER),--cluster "$(CLUSTER)") $(if $(TIME_ZONE),--time-zone "$(TIME_ZONE)") \
+	$(if $(filter-out 0,$(NAMES)),--names) $(ARGS)
+trial: $(VENV)/.locked
+	@$(BIN)/python -m portal.trial $(TRIAL)
 
 run: $(VENV)/.locked
 	@$(BIN)/python manage.py migrate --verbosity 0
@@ -47,6 +58,10 @@ bench: $(VENV)/.locked-dev
 
 fuzz: $(VENV)/.locked-dev
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal -m hypothesis $(ARGS)
+
+screenshots: $(VENV)/.locked-dev
+	@$(BIN)/python -m tests.services.install
+	$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 lint: $(VENV)/.locked-dev
 	$(BIN)/ruff check .
