@@ -1,4 +1,4 @@
-"""Whether two clocks agree: do a node's power and the jobs on it rise and fall together, or only after a shift?"""
+"""Whether two clocks agree: do power and jobs of a node rise and fall together, or do they only after a shift?"""
 
 from __future__ import annotations
 

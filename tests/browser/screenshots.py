@@ -19,8 +19,8 @@ from tests.services.demo_site import DemoSite, demo_site
 ROOT = Path(__file__).resolve().parent.parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 DAYS = 62  # a month, and the one before to compare it with
-SIZE = (1100, 860)
-SHARPNESS = 1.5  # pixels of the picture to one of the page
+WIDTH = 1100
+SHARPNESS = 1.25  # pixels of the picture to one of the page
 MOST_BYTES = 250_000
 HIDE_BARS = "document.documentElement.style.overflow = 'hidden'"
 
@@ -32,17 +32,17 @@ class Picture:
     name: str
     person: str
     path: str
+    height: int
 
 
 def pictures(stories: Stories) -> list[Picture]:
     """The three of the README."""
-    if stories.nnunet is None:
-        raise SystemExit("the demo's days hold no training run")
-    job = stories.nnunet.training_gpu[0].job_id
+    if stories.held_gpus is None:
+        raise SystemExit("the demo's days hold no job that held GPUs")
     return [
-        Picture("my-energy", STUDENT, "/"),
-        Picture("job", STUDENT, f"/jobs/demo/{job}/"),
-        Picture("cluster", OPERATOR, "/clusters/demo/"),
+        Picture("my-energy", STUDENT, "/", 900),
+        Picture("job", OPERATOR, f"/jobs/demo/{stories.held_gpus.job.job_id}/", 1480),
+        Picture("cluster", OPERATOR, "/clusters/demo/", 1330),
     ]
 
 
@@ -53,13 +53,13 @@ def photograph(site: DemoSite, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     with chromium_here() as chromium:
-        reader = Reader.at(site.address, View("pictures", SIZE, dark=False, language="en-gb"), chromium)
+        reader = Reader.at(site.address, View("pictures", (WIDTH, 900), dark=False, language="en-gb"), chromium)
         for picture in pictures(site.stories()):
             reader.become(picture.person)
             browser = reader.open(picture.path)
             browser.execute_script(HIDE_BARS)
-            clip = {"x": 0, "y": 0, "width": SIZE[0], "height": SIZE[1], "scale": SHARPNESS}
-            shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "clip": clip})
+            clip = {"x": 0, "y": 0, "width": WIDTH, "height": picture.height, "scale": SHARPNESS}
+            shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
             content = base64.b64decode(shot["data"])
             if len(content) > MOST_BYTES:
                 raise SystemExit(f"{picture.name}: {len(content)} bytes are more than {MOST_BYTES}")
