@@ -26,7 +26,7 @@ from measurements.services.bulk import adapted, insert
 Mark = TypeVar("Mark", bound=DirtyMark)
 Lease = TypeVar("Lease", bound=Leased)
 
-LEASE_S = 120  # a block takes well under a second; the leases of killed processes of this machine end at once
+LEASE_S = 30  # one sweep: a machine that vanished holds work up for two at most; a block takes well under a second
 RETRY_S = 0.01
 _VERSION_BITS = 62
 

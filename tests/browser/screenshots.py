@@ -1,4 +1,4 @@
-"""`make screenshots`: the README's pictures. A demo of its own is made, photographed by Chromium, and taken down again."""
+"""`make screenshots`: the README's pictures. A demo of its own is made, photographed by Chromium, and taken down."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def pictures(stories: Stories) -> list[Picture]:
     if stories.held_gpus is None:
         raise SystemExit("the demo's days hold no job that held GPUs")
     return [
-        Picture("my-energy", STUDENT, "/", 900),
-        Picture("job", OPERATOR, f"/jobs/demo/{stories.held_gpus.job.job_id}/", 1480),
-        Picture("cluster", OPERATOR, "/clusters/demo/", 1330),
+        Picture("my-energy", STUDENT, "/", 860),
+        Picture("job", OPERATOR, f"/jobs/demo/{stories.held_gpus.job.job_id}/", 1500),
+        Picture("cluster", OPERATOR, "/clusters/demo/", 1000),
     ]
 
 
@@ -54,11 +54,13 @@ def photograph(site: DemoSite, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with chromium_here() as chromium:
         reader = Reader.at(site.address, View("pictures", (WIDTH, 900), dark=False, language="en-gb"), chromium)
+        metrics = {"width": WIDTH, "height": 900, "deviceScaleFactor": SHARPNESS, "mobile": False}
+        reader.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         for picture in pictures(site.stories()):
             reader.become(picture.person)
             browser = reader.open(picture.path)
             browser.execute_script(HIDE_BARS)
-            clip = {"x": 0, "y": 0, "width": WIDTH, "height": picture.height, "scale": SHARPNESS}
+            clip = {"x": 0, "y": 0, "width": WIDTH, "height": picture.height, "scale": 1}
             shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
             content = base64.b64decode(shot["data"])
             if len(content) > MOST_BYTES:
