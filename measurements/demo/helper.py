@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from measurements.models import Cluster
 
 WAIT_S = 0.2
+PATIENCE_S = 5.0
 EVERYTHING = date.max
 
 
@@ -63,6 +64,8 @@ def helping(folder: Path, lots: list[Lot]) -> Iterator[Helper]:
         yield Helper(ours)
     finally:
         ours.close()  # it ends when nobody listens any more
+        process.join(PATIENCE_S)
+        process.terminate()  # what it was at is claimed by whoever comes next
         process.join()
 
 

@@ -21,6 +21,7 @@ from measurements.models import Cluster
 EVERY_S = 60.0
 LEAST_S = 20  # not worth a batch
 MOST_S = 6 * S_PER_HOUR  # one call's work; what is left comes with the next
+MOST_BEHIND_S = 7 * DAY_S  # beyond it a start is under way, or due, which does it all at once
 
 
 def carry_on(now: datetime) -> bool:
@@ -35,7 +36,8 @@ def carry_on(now: datetime) -> bool:
     now_s = ms_from_datetime(now) // MS_PER_S
     midnight_s = done.until_s // DAY_S * DAY_S + DAY_S
     until_s = min(now_s, done.until_s + MOST_S, midnight_s)
-    if until_s - done.until_s < LEAST_S and until_s != midnight_s:
+    too_soon = until_s - done.until_s < LEAST_S and until_s != midnight_s
+    if too_soon or now_s - done.until_s > MOST_BEHIND_S:
         return False
     with tempfile.TemporaryDirectory(dir=folder()) as scratch:
         take_files(cluster, _write_piece(Path(scratch), done, until_s))

@@ -60,7 +60,7 @@ def take_files(cluster: Cluster, paths: list[Path]) -> None:
 def take_in(
     cluster: Cluster, done: Simulated, lots: Iterator[tuple[Lot, list[Path]]], took: Callable[[Lot], None]
 ) -> None:
-    """Take in lots as they are written, and note each: a start that is killed goes on where it was."""
+    """Take in lots as they are written, and note each."""
     for lot, paths in lots:
         take_files(cluster, paths)
         done = replace(done, until_s=lot.end_s)

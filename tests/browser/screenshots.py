@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 DAYS = 62  # a month, and the one before to compare it with
 WIDTH = 1100
-SHARPNESS = 1.25  # pixels of the picture to one of the page
+SHARPNESS = 1.2  # pixels of the picture to one of the page
 MOST_BYTES = 250_000
 HIDE_BARS = "document.documentElement.style.overflow = 'hidden'"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import translation
 from django.utils.translation import gettext
 from selenium.webdriver import Chrome, Keys
@@ -18,12 +18,11 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
 from measurements.demo.people import OPERATOR, STUDENT, SUSTAINABILITY
-from portal.urls import urlpatterns
 from tests.browser.looking import Reader, View
 from tests.services.binaries import CHROMIUM
 from tests.services.browser import DESKTOP, PHONE
-from tests.services.demo_site import DemoSite, demo_site
-from tests.services.fixtures import chromium_here, programs
+from tests.services.demo_site import DemoSite, demo_site, empty_site
+from tests.services.fixtures import OpenBrowser, chromium_here, programs
 
 NOBODY = ""
 DAYS = 4
@@ -95,8 +94,9 @@ def named(routes: Iterable[URLPattern | URLResolver]) -> Iterator[str]:
 def test_every_address_is_looked_at_or_exempt() -> None:
     looked_at = {page.route for page in PAGES}
     assert looked_at.isdisjoint(EXEMPT)
-    assert set(named(urlpatterns)) <= looked_at | set(EXEMPT)
-    assert looked_at <= set(named(urlpatterns))
+    known = set(named(get_resolver().url_patterns))
+    assert known <= looked_at | set(EXEMPT)
+    assert looked_at | set(EXEMPT) <= known
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,14 @@ def site() -> Iterator[DemoSite]:
     """A demo of its own, for all pages."""
     programs(CHROMIUM)  # without a browser nobody needs to wait for it
     with demo_site(DAYS) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def empty() -> Iterator[DemoSite]:
+    """A site that nobody has set up yet."""
+    programs(CHROMIUM)
+    with empty_site() as served:
         yield served
 
 
@@ -138,14 +146,30 @@ ON_GPUS = """
 def test_a_page_is_as_it_should_be(reader: Reader, names: dict[str, str], page: Page, person: str) -> None:
     reader.become(person)
     browser = reader.open(page.path.format(**names))
-    complaints = [said for said in reader.complaints() if page.status == 200 or f"status of {page.status}" not in said]
-    assert complaints == []
-    assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == reader.view.language
-    assert len(browser.find_elements(By.TAG_NAME, "h1")) == 1
-    assert status(browser) == page.status
+    check_page(reader, page.status)
     check_notice(browser, reader.view.language)
     if person and page.status == 200:
         assert len(browser.find_elements(By.CSS_SELECTOR, "nav.places [aria-current]")) == 1
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=[view.name for view in VIEWS])
+def test_a_site_that_is_empty_says_what_to_do(empty: DemoSite, chromium: OpenBrowser, view: View) -> None:
+    reader = Reader.at(empty.address, view, chromium)
+    reader.become(NOBODY)
+    browser = reader.open("/")
+    assert "load_nodes" in browser.find_element(By.TAG_NAME, "main").text
+    assert not browser.find_elements(By.CLASS_NAME, "simulated")
+    check_page(reader, 200)
+
+
+def check_page(reader: Reader, expected: int) -> None:
+    """The page that is open came with this status, is whole, accessible, and no wider than its window."""
+    browser = reader.browser
+    said = [line for line in reader.complaints() if expected == 200 or f"status of {expected}" not in line]
+    assert said == []
+    assert status(browser) == expected
+    assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == reader.view.language
+    assert len(browser.find_elements(By.TAG_NAME, "h1")) == 1
     if reader.view.name in WITH_BARRIERS:
         assert reader.barriers() == []
     assert reader.sticking_out() <= 0

@@ -1,4 +1,4 @@
-"""The demo as a site of its own: simulated, taken in, booked and served, as `make demo` does, in a folder that goes."""
+"""Sites to look at, each in a folder that goes: an empty one, and the demo, booked and served like `make demo`."""
 
 from __future__ import annotations
 
@@ -45,19 +45,31 @@ class DemoSite:
 @contextmanager
 def demo_site(days: int) -> Iterator[DemoSite]:
     """The demo of the last ``days``; it stands still, so that a page stays as it is."""
-    with folder("demo") as var:
+    with _site({"JOULEBOOK_DEMO": "1"}, ["demo", "--days", str(days)]) as site:
+        yield site
+
+
+@contextmanager
+def empty_site() -> Iterator[DemoSite]:
+    """A site of which only the tables exist."""
+    with _site({}) as site:
+        yield site
+
+
+@contextmanager
+def _site(settings: dict[str, str], *commands: list[str]) -> Iterator[DemoSite]:
+    with folder("site") as var:
         port = free_port()
         address = f"http://localhost:{port}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        environment |= {
+        environment |= settings | {
             "DJANGO_SETTINGS_MODULE": "portal.settings",
-            "JOULEBOOK_DEMO": "1",
             "JOULEBOOK_SITE_URL": address,
             "JOULEBOOK_TIME_ZONE": "Europe/Berlin",  # as `make demo`
             "JOULEBOOK_VAR": str(var),
             "JOULEBOOK_WORKER_THREAD": "0",
         }
-        for command in (["migrate", "--verbosity", "0"], ["demo", "--days", str(days)]):
+        for command in (["migrate", "--verbosity", "0"], *commands):
             _manage(command, environment)
         server = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "4"]
         server = as_account([*server, "--no-control-socket", "portal.wsgi"], None)

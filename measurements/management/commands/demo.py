@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from measurements.demo.cluster import CLUSTER_NAME, NODES
 from measurements.demo.helper import EVERYTHING, helping
 from measurements.demo.lots import FINE_DAYS, Lot, plan_lots
-from measurements.demo.note import OtherLayout, Simulated, read_note
+from measurements.demo.note import OtherLayout, Simulated, read_note, write_note
 from measurements.demo.people import LOOK_AS, OPERATOR, PASSWORD, PERMISSIONS
 from measurements.demo.progress import Progress
 from measurements.demo.rhythm import DAY_S
@@ -59,6 +59,7 @@ class Command(BaseCommand):
         lots = plan_lots(done, now_s)
         days = sum(lot.days for lot in lots)
         self._say(f"Simulated cluster: {len(NODES)} nodes, {days:.1f} days. No figure of it is a measurement.")
+        write_note(Path(settings.JOULEBOOK_VAR), done)  # a start that is killed goes on where it was
         cluster = describe(done, now_s)
         progress = Progress(self._print, terminal=self.stderr.isatty())
         if days >= WORTH_A_HELPER_DAYS and _is_shared_database() and (os.cpu_count() or 1) > 1:
@@ -145,6 +146,10 @@ def _simulated(seed: int) -> Simulated | None:
         raise CommandError(
             f"{var} holds the simulated cluster of an earlier version: remove that folder and start again"
         ) from fault
+    if known and done is None:
+        raise CommandError(
+            f"this site has a cluster '{CLUSTER_NAME}' that was not simulated here: the demo is for another"
+        )
     if done is not None and done.seed != seed:
         raise CommandError(f"the simulated cluster here has --seed {done.seed}: another one needs a site of its own")
     return done

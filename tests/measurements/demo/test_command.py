@@ -204,12 +204,26 @@ def test_the_cluster_of_an_earlier_version_is_not_mixed_with_this_one(demo_mode:
     assert Batch.objects.count() == batches
 
 
+def test_a_cluster_of_that_name_that_was_not_simulated_is_left_alone(demo_mode: None) -> None:
+    Cluster.objects.create(name="demo")
+    with pytest.raises(CommandError, match="not simulated here"):
+        run(NOON)
+    assert not Batch.objects.exists()
+
+
+def test_the_running_site_leaves_a_long_time_to_the_next_start(demo_mode: None, own_var: Path) -> None:
+    run(NOON)
+    before = note_path(own_var).read_bytes()
+    assert not carry_on(datetime.fromisoformat(NOON) + timedelta(days=8))
+    assert note_path(own_var).read_bytes() == before
+
+
 def test_an_instant_has_an_offset() -> None:
     with pytest.raises(CommandError, match="2025-03-10T14:00:00"):
         run("2025-03-10T14:00:00")
 
 
-def test_two_processes_book_what_one_would(demo_mode: None, tmp_path: Path) -> None:
+def test_two_processes_one_of_them_killed_book_what_one_would(demo_mode: None, tmp_path: Path) -> None:
     """A longer start as a person does it: a database on disk, and a second process that writes and books."""
     environment = clean_environment(JOULEBOOK_VAR=str(tmp_path / "site"), JOULEBOOK_DEMO="1")
 
@@ -220,8 +234,15 @@ def test_two_processes_book_what_one_would(demo_mode: None, tmp_path: Path) -> N
         )  # fmt: skip
 
     manage("migrate", "--verbosity", "0")
-    said = manage("demo", "--now", NOON, "--days", str(WORTH_A_HELPER_DAYS)).stderr
-    assert re.search(r"^Simulated cluster: +\d+%  taking in the logs up to 2025-03-", said, re.MULTILINE)
-    assert "booked up to 2025-03-11 14:00 UTC" in said
+    start = ("demo", "--now", NOON, "--days", str(WORTH_A_HELPER_DAYS))
+    killed = subprocess.Popen(
+        [sys.executable, "manage.py", *start], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    assert killed.stderr is not None
+    first_words = [next(killed.stderr), next(killed.stderr)]
+    killed.kill()  # while it takes in logs; the helper notices by itself
+    killed.communicate()
+    assert re.match(r"Simulated cluster: +\d+%  taking in the logs up to 2025-03-", first_words[1])
+    assert "booked up to 2025-03-11 14:00 UTC" in manage(*start).stderr
     run(NOON, days=WORTH_A_HELPER_DAYS)  # in this process, where nobody could help
     assert json.loads(manage("energy", "cluster", "demo", "--json").stdout) == energy("cluster", "demo")
