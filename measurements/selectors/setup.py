@@ -32,9 +32,6 @@ class Step(StrEnum):
     FACTOR = "factor"
 
 
-ESSENTIAL = (Step.SIGN_IN, Step.NODES, Step.POWER, Step.JOBS)
-
-
 @dataclass(frozen=True, slots=True)
 class Item:
     """One step: how it stands, what there is, and when it was last seen."""
@@ -51,11 +48,6 @@ class Checklist:
 
     items: tuple[Item, ...]
     clusters: tuple[str, ...]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether nothing essential is missing."""
-        return all(item.state != State.MISSING for item in self.items if item.step in ESSENTIAL)
 
 
 def checklist() -> Checklist:

@@ -172,6 +172,9 @@ def test_the_keyboard_moves_through_a_chart_and_hears_each_point(visit: Visit) -
     assert browser.execute_script(shown) == 1
     slider.send_keys(Keys.ARROW_RIGHT)
     assert slider.get_attribute("aria-valuetext") == "Tuesday, 11 March 2025; –"
+    assert browser.execute_script(shown) == 0
+    slider.send_keys(Keys.HOME)
+    assert browser.execute_script(shown) == 1
     slider.send_keys(Keys.ESCAPE)
     assert browser.execute_script(shown) == 0
 
@@ -179,7 +182,8 @@ def test_the_keyboard_moves_through_a_chart_and_hears_each_point(visit: Visit) -
 def test_on_paper_a_chart_has_the_colours_of_paper(visit: Visit) -> None:
     browser = visit(PAGES["job"][0], dark=True)
     drawn(browser, "power-chart")
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    dark = {"name": "prefers-color-scheme", "value": "dark"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": [dark]})
     colour = "return Chart.getChart('power-chart').data.datasets[0].borderColor"
     WebDriverWait(browser, SECONDS).until(lambda b: b.execute_script(colour) == "#0072b2")
     hidden = "return getComputedStyle(document.querySelector(arguments[0])).display"

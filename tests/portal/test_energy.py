@@ -58,7 +58,7 @@ def test_everybody_sees_their_own_energy_only(site: None, people: People, client
         assert b"canvas" not in page.content
 
 
-def test_nobody_is_asked_to_log_in(db: None, client: Client) -> None:
+def test_nobody_is_asked_to_log_in(people: People, client: Client) -> None:
     assert client.get(URL).headers["Location"].startswith("/login/?next=/")
     assert client.post("/").status_code in (302, 405)
 

@@ -1,0 +1,74 @@
+"""What every page is given: where one can go from it, and whether the cluster is made up."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+from django.test import Client, RequestFactory, override_settings
+
+from portal.context import VERSION, navigation
+from tests.conftest import People
+from tests.house import ROOT
+
+LINK = re.compile(r'<li><a href="([^"]+)"( aria-current="(?:page|true)")?>([^<]+)</a></li>')
+NOTICE = "Simulated cluster: no figure here is a measurement."
+
+
+def places(html: str) -> list[tuple[str, str, str]]:
+    """The navigation of a page: address, name, mark."""
+    found = html.partition('<nav class="places"')[2].partition("</nav>")[0]
+    return [(address, unescape(name), mark.strip()) for address, mark, name in LINK.findall(found)]
+
+
+def test_a_person_is_shown_where_they_can_go(client: Client, people: People) -> None:
+    client.force_login(people.alice)
+    assert places(client.get("/jobs/").content.decode()) == [
+        ("/", "My energy", ""),
+        ("/jobs/", "Jobs", 'aria-current="page"'),
+        ("/clusters/", "Clusters", ""),
+    ]
+
+
+def test_an_administrator_goes_everywhere_and_each_place_is_there(client: Client, people: People) -> None:
+    client.force_login(people.olga)
+    found = places(client.get("/operations/").content.decode())
+    assert [name for _address, name, _mark in found] == ["My energy", "Jobs", "Clusters", "Operations", "Admin"]
+    assert [client.get(address, follow=True).status_code for address, _name, _mark in found] == [200] * 5
+
+
+def test_a_page_below_a_place_marks_the_place(people: People) -> None:
+    request = RequestFactory().get("/jobs/compare/")
+    request.user = people.alice
+    assert [place.current for place in navigation(request)] == ["", "true", ""]
+
+
+def test_nobody_goes_nowhere(people: People) -> None:
+    request = RequestFactory().get("/")
+    request.user = AnonymousUser()
+    assert navigation(request) == []
+
+
+@pytest.mark.parametrize("staff", [True, False])
+def test_the_admin_is_for_staff(people: People, staff: bool) -> None:  # noqa: FBT001 - a parameter of pytest
+    request = RequestFactory().get("/")
+    request.user = User.objects.create_user("erin", is_staff=staff)
+    assert ("Admin" in [place.label for place in navigation(request)]) is staff
+
+
+@pytest.mark.parametrize("address", ["/", "/jobs/", "/nothing/", "/admin/", "/login/"])
+def test_a_demo_says_so_on_every_page_and_a_real_site_never(client: Client, people: People, address: str) -> None:
+    client.force_login(people.olga)
+    real = client.get(address, follow=True).content.decode()
+    with override_settings(JOULEBOOK_DEMO=True):
+        demo = client.get(address, follow=True).content.decode()
+    assert (NOTICE in real, NOTICE in demo) == (False, True)
+    assert ("simulated" in real.partition("</title>")[0], "simulated" in demo.partition("</title>")[0]) == (False, True)
+
+
+def test_the_version_is_that_of_the_project(client: Client, people: People) -> None:
+    assert f'\nversion = "{VERSION}"\n' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    client.force_login(people.alice)
+    assert f"Joulebook {VERSION}" in client.get("/").content.decode()
