@@ -8,7 +8,9 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RemoveIndex(model_name="job", name="job_array"),
-        migrations.AddIndex("job", models.Index(fields=["cluster", "array_job_id", "-start_ms"], name="job_array_start")),
+        migrations.AddIndex(
+            "job", models.Index(fields=["cluster", "array_job_id", "-start_ms"], name="job_array_start")
+        ),
         migrations.AddIndex("job", models.Index(fields=["-start_ms"], name="job_start")),
         migrations.AddIndex("job", models.Index(fields=["cluster", "-start_ms"], name="job_cluster_start")),
         migrations.AddIndex("job", models.Index(fields=["state", "-start_ms"], name="job_state_start")),
