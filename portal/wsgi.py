@@ -5,8 +5,9 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-application = get_wsgi_application()
+handler = get_wsgi_application()
 
 from workers.loop import start_thread  # noqa: E402 - needs the apps
 
-start_thread()  # where there is no queue, this process does the work as well; nothing else imports this module
+loop = start_thread()  # where there is no queue, this process does the work as well; nothing else imports this module
+application = loop.beside(handler) if loop is not None else handler

@@ -4,31 +4,64 @@ from __future__ import annotations
 
 import atexit
 import logging
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from django.conf import settings
 from django.db import close_old_connections, connections
 
 from measurements.selectors.work import waiting_work
+from measurements.services.attribution import BLOCK_NODES
 from measurements.services.heartbeats import WORKER, beat
 from measurements.services.intake import Stopped
+from measurements.services.rollups import JOBS_AT_ONCE
 from workers import work
 
 logger = logging.getLogger(__name__)
 IDLE_S = 1.0  # between two looks when there was nothing to do
 BETWEEN_S = 0.02  # after each piece of work: pages come first
 LONGEST_BACK_OFF_S = 60.0
+# A page asks for the interpreter again after each of its queries, and waits this long for it while work goes on.
+SWITCH_S = 0.0005
 PATIENCE_S = 25.0  # for the piece at hand when the process ends; gunicorn's own is 30
+
+
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+WHOLE = (BLOCK_NODES, JOBS_AT_ONCE)  # node-days and job totals of one piece of work
+SMALL = (8, 400)  # beside pages: about 0.1 s, for a page that comes meanwhile shares the interpreter with it
+GIVE_WAY_S = 0.5  # at most, before each piece: a busy site books more slowly, but it does
+LOOK_S = 0.002
 
 
 class Loop:
     """Sweeps, does its chores and works, until it is told to stop."""
 
-    def __init__(self, name: str, between_s: float = BETWEEN_S) -> None:
-        self.name, self.between_s = name, between_s
+    def __init__(self, name: str, between_s: float = BETWEEN_S, portions: tuple[int, int] = WHOLE) -> None:
+        self.name, self.between_s, self.portions = name, between_s, portions
         self.stopping = threading.Event()
         self._next_sweep = 0.0
+        self._answering = 0  # pages that are being made
+
+    def beside(self, application: Application) -> Application:
+        """The site, beside which the loop works: it begins nothing while a page is being made."""
+
+        def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            self._answering += 1
+            try:
+                return application(environ, start_response)
+            finally:
+                self._answering -= 1
+
+        return answer
+
+    def give_way(self) -> None:
+        """Wait until no page is being made, but not for ever."""
+        patience = time.monotonic() + GIVE_WAY_S
+        while self._answering > 0 and time.monotonic() < patience and not self.stopping.is_set():
+            time.sleep(LOOK_S)
 
     def run(self) -> None:
         """Go on whatever happens: an error is logged, and what failed is tried again later, ever more rarely."""
@@ -55,13 +88,14 @@ class Loop:
             beat(f"{WORKER}{self.name}", work.clock())
             work.sweep()
             work.do_chores()
-        return work.do_a_little(self.checkpoint)
+        self.give_way()
+        return work.do_a_little(self.checkpoint, *self.portions)
 
     def checkpoint(self) -> None:
         """Called now and then during a long piece of work."""
         if self.stopping.is_set():
             raise Stopped
-        time.sleep(0)  # whoever waits to answer a page goes first
+        self.give_way()
 
     def finish(self) -> bool:
         """Work until nothing is left that can be done now; whether nothing at all is left."""
@@ -76,7 +110,8 @@ def start_thread() -> Loop | None:
     """Begin to work in a thread of this process, where the settings want it; it ends with the process."""
     if not settings.WORKER_THREAD:
         return None
-    loop = Loop("in the web process")
+    sys.setswitchinterval(SWITCH_S)
+    loop = Loop("in the web process", portions=SMALL)
     thread = threading.Thread(target=loop.run, name="work", daemon=True)
 
     def stop() -> None:

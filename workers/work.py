@@ -12,12 +12,12 @@ from django.conf import settings
 
 from measurements.selectors.work import Waiting, waiting_work
 from measurements.services import chores
-from measurements.services.attribution import attribute_next_block
+from measurements.services.attribution import BLOCK_NODES, attribute_next_block
 from measurements.services.heartbeats import SWEEP, beat, forget_gone_workers, take_turn
 from measurements.services.inbox import clear_away, look_into_inbox
 from measurements.services.intake import take_next
 from measurements.services.marks import release_dead
-from measurements.services.rollups import rebuild_next
+from measurements.services.rollups import JOBS_AT_ONCE, rebuild_next
 
 Checkpoint = Callable[[], None]
 SWEEPS_AT_MOST = 4  # an interval: each worker that starts asks for one as well
@@ -50,14 +50,14 @@ def take_file(checkpoint: Checkpoint = lambda: None) -> bool:
     return take_next(clock, checkpoint)
 
 
-def book_block() -> bool:
+def book_block(nodes: int = BLOCK_NODES) -> bool:
     """Book one block of dirty node-days; whether there was one."""
-    return attribute_next_block(clock()) is not None
+    return attribute_next_block(clock(), nodes=nodes) is not None
 
 
-def roll_up() -> bool:
+def roll_up(jobs: int = JOBS_AT_ONCE) -> bool:
     """Rebuild one lot of job totals, or a day's roll-ups; whether there was anything."""
-    return rebuild_next(clock()) is not None
+    return rebuild_next(clock(), at_once=jobs) is not None
 
 
 def do_chores() -> list[str]:
@@ -65,7 +65,7 @@ def do_chores() -> list[str]:
     return chores.run_due(clock())
 
 
-def do_a_little(checkpoint: Checkpoint = lambda: None) -> bool:
+def do_a_little(checkpoint: Checkpoint = lambda: None, nodes: int = BLOCK_NODES, jobs: int = JOBS_AT_ONCE) -> bool:
     """A piece of each kind of work, totals once nothing is left to book; whether there was any."""
-    file, block = take_file(checkpoint), book_block()
-    return file or block or roll_up()
+    file, block = take_file(checkpoint), book_block(nodes)
+    return file or block or roll_up(jobs)

@@ -67,15 +67,15 @@ def attribute_dirty(
             progress(done)
 
 
-def attribute_next_block(now: datetime, cluster: Cluster | None = None) -> int | None:
-    """Claim and book one block; how many node-days, None if nothing is free."""
+def attribute_next_block(now: datetime, cluster: Cluster | None = None, nodes: int = BLOCK_NODES) -> int | None:
+    """Claim and book one block of so many nodes at most; how many node-days, None if nothing is free."""
     waiting = DirtyNodeDay.objects.filter(free(now))
     if cluster is not None:
         waiting = waiting.filter(cluster=cluster)
     first = waiting.order_by("cluster", "day", "node").first()
     if first is None:
         return None
-    block = waiting.filter(cluster_id=first.cluster_id, day=first.day).order_by("node")[:BLOCK_NODES]
+    block = waiting.filter(cluster_id=first.cluster_id, day=first.day).order_by("node")[:nodes]
     marks = claim(block, now)
     if not marks:  # another process was quicker
         return 0

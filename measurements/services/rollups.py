@@ -76,19 +76,19 @@ def rebuild_rollups(
     return done
 
 
-def rebuild_next(now: datetime, cluster: Cluster | None = None) -> int | None:
+def rebuild_next(now: datetime, cluster: Cluster | None = None, at_once: int = JOBS_AT_ONCE) -> int | None:
     """Rebuild one lot: jobs first, else a day; how many keys, None if nothing is free, 0 if others were quicker."""
-    jobs = _next_jobs(now, cluster)
+    jobs = _next_jobs(now, cluster, at_once)
     return _next_day(now, cluster) if jobs is None else jobs
 
 
-def _next_jobs(now: datetime, cluster: Cluster | None) -> int | None:
+def _next_jobs(now: datetime, cluster: Cluster | None, at_once: int) -> int | None:
     waiting = DirtyJob.objects.filter(free(now))
     if cluster is not None:
         waiting = waiting.filter(job__cluster=cluster)
     if not waiting.exists():
         return None
-    marks = claim(waiting.order_by("pk")[:JOBS_AT_ONCE], now)
+    marks = claim(waiting.order_by("pk")[:at_once], now)
     if not marks:
         return 0
     totals = job_totals(Job.objects.filter(dirty__claimed_by=marks[0].claimed_by))
