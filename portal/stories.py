@@ -66,7 +66,7 @@ def _runtime(found: Stories) -> Story:
         chapters.append(Chapter("ranking", _("A ranking of several jobs"), OPERATOR, _compared(found.ranking.jobs)))
     return Story(
         _("Six hours are six hours?"),
-        _("Two jobs of the same length on nodes of one type: runtime alone cannot tell them apart. The meter can."),
+        _("Jobs of hours on nodes of one type: runtime alone cannot tell who works from who waits. The meter can."),
         tuple(chapters),
     )
 
@@ -99,8 +99,8 @@ def _nnunet(found: Stories) -> Story:
 
 def _failing_array(found: Stories) -> Story:
     story = Story(
-        _("What did last night's array cost?"),
-        _("Every task of it failed, and the next one began. Nobody looked before the morning."),
+        _("What does an array cost that nobody watches?"),
+        _("Its tasks followed each other all night. Did any of them end well?"),
     )
     array: FailingArray | None = found.failing_array
     if array is None:
@@ -112,7 +112,7 @@ def _failing_array(found: Stories) -> Story:
 def _dead_meter(found: Stories) -> Story:
     story = Story(
         _("Is a node without readings a node without power?"),
-        _("A management controller was silent for three days. Does the node's coverage fall then, or its power?"),
+        _("A management controller falls silent for days. Does the node's coverage fall then, or its power?"),
     )
     dead: DeadMeter | None = found.dead_meter
     if dead is None:

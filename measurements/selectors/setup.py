@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from django.contrib.auth.models import User
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from measurements.domain.units import datetime_from_ms
 from measurements.models import Batch, Cluster, Node
@@ -54,7 +54,7 @@ def checklist() -> Checklist:
     """How far the set-up is; five queries."""
     people = User.objects.filter(is_active=True).aggregate(seen_at=Max("last_login"), newest=Max("pk"))
     machine = Node.objects.aggregate(newest_ms=Max("last_sample_ms"))
-    taken = dict(Batch.objects.values_list("content").annotate(Max("committed_at")).order_by())
+    jobs_at = jobs_taken().aggregate(newest=Max("committed_at"))["newest"]
     newest_ms = machine["newest_ms"]
     nodes = Node.objects.filter(level=Node.Level.NODE).count()
     return Checklist(
@@ -62,12 +62,17 @@ def checklist() -> Checklist:
             Item(Step.SIGN_IN, _state(people["newest"] is not None), seen_at=people["seen_at"]),
             Item(Step.NODES, _state(nodes > 0), nodes),
             Item(Step.POWER, _state(newest_ms is not None), seen_at=_instant(newest_ms)),
-            Item(Step.JOBS, _state(Batch.Content.JOBS in taken), seen_at=taken.get(Batch.Content.JOBS)),
+            Item(Step.JOBS, _state(jobs_at is not None), seen_at=jobs_at),
             Item(Step.PUE, State.LATER),
             Item(Step.FACTOR, State.LATER),
         ),
         tuple(Cluster.objects.values_list("name", flat=True)),
     )
+
+
+def jobs_taken() -> QuerySet[Batch]:
+    """The inputs that brought any job; one of which all was refused brought none."""
+    return Batch.objects.filter(content=Batch.Content.JOBS, stored__gt=0)
 
 
 def _state(there: bool) -> State:  # noqa: FBT001 - a question

@@ -15,10 +15,9 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from measurements.models import Batch
 from measurements.selectors.history import day_bounds_ms, energy_history
 from measurements.selectors.joblist import Freshness, freshness, jobs_of_period
-from measurements.selectors.setup import checklist
+from measurements.selectors.setup import checklist, jobs_taken
 from portal import charts, wording
 from portal.checklist import lines
 from portal.forms import LENGTHS, Period, PeriodForm
@@ -74,7 +73,7 @@ def _set_up(request: HttpRequest, known: Freshness, has_jobs: bool) -> dict[str,
     """What is missing, for operators of a site that is not complete. One that has power and jobs costs no query."""
     if not request.user.has_perm("measurements.view_operations"):
         return {}
-    if known.newest_sample_at is not None and (has_jobs or Batch.objects.filter(content=Batch.Content.JOBS).exists()):
+    if known.newest_sample_at is not None and (has_jobs or jobs_taken().exists()):
         return {}
     return {"checklist": lines(checklist())}
 

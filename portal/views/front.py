@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from measurements.demo.cluster import CLUSTER_NAME
+from measurements.demo.note import note_path
 from measurements.demo.people import LOOK_AS
 from measurements.models import Cluster
 from measurements.selectors.machine import ClusterReport, cluster_report
@@ -81,7 +83,8 @@ def story(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _only_in_a_demo() -> None:
-    if not settings.JOULEBOOK_DEMO:
+    """The setting alone lets nobody in: the site's data must be simulated."""
+    if not (settings.JOULEBOOK_DEMO and note_path(Path(settings.JOULEBOOK_VAR)).exists()):
         raise Http404("not a demo")
 
 

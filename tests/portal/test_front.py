@@ -8,10 +8,12 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client, override_settings
 
+from measurements.demo.note import Simulated, write_note
 from measurements.demo.people import LOOK_AS
 from tests.conftest import People
 from tests.portal import world
@@ -20,9 +22,20 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_var")]
 
 
 @pytest.fixture
-def demo() -> Iterator[None]:
+def demo(own_var: Path) -> Iterator[None]:
+    """A demo of which nothing is simulated yet but its beginning."""
+    write_note(
+        Path(settings.JOULEBOOK_VAR),
+        Simulated(seed=1, since_s=world.DAY_S, fine_from_s=world.DAY_S, until_s=world.DAY_S),
+    )
     with override_settings(JOULEBOOK_DEMO=True):
         yield
+
+
+@pytest.mark.usefixtures("person")
+def test_the_setting_alone_lets_nobody_in(client: Client) -> None:
+    with override_settings(JOULEBOOK_DEMO=True):
+        assert client.post("/demo/look-as/", {"role": "student"}).status_code == 404
 
 
 @pytest.fixture
@@ -115,6 +128,13 @@ def test_a_new_site_tells_its_steps_and_each_command_takes_one(client: Client, t
     run("ingest_power", str(tmp_path / "power.csv"), "--cluster", "alpha")
     assert states(client)[:4] == ["done", "done", "done", "missing"]
     assert "Last seen: 10 Mar 2025, 12:00" in text(client)
+
+    (tmp_path / "jobs.csv").write_text(
+        "job_id,user,account,state,start,end,nodes\n1,alice,physics,COMPLETED,never,never,thin1\n"
+    )
+    with pytest.raises(SystemExit):
+        run("ingest_jobs", str(tmp_path / "jobs.csv"), "--cluster", "alpha")
+    assert states(client)[3] == "missing", "all of it was refused"
 
     world.build(tmp_path)
     assert client.get("/").context.get("checklist") is None, "complete: it is on /operations/ only"
