@@ -69,13 +69,21 @@ def test_the_web_process_takes_what_is_dropped_and_books_it(sqlite_farm: Farm, t
             if line not in plain:
                 site.do(*line, "--queue")
         until_booked(site, len(commands), tmp_path / "log")
+        until_cleared_away(site.var / "inbox" / "c" / "done", len(plain))
         assert get(port, "/readyz") == (200, json.dumps({"ready": True, "reasons": []}))
         assert get(port, "/login/")[0] == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
     assert "Traceback" not in (tmp_path / "log").read_text()
     assert differences(site.dump(), undisturbed.dump()) == []
-    assert len(list((site.var / "inbox" / "c" / "done").iterdir())) == len(plain)
+
+
+def until_cleared_away(done: Path, files: int) -> None:
+    """Until all files of the inbox lie among those that are done: the sweep after their booking moves them."""
+    limit = time.monotonic() + PATIENCE_S
+    while (found := len(list(done.glob("*")))) != files:
+        assert time.monotonic() < limit, f"{found} of {files} files lie in {done}"
+        time.sleep(0.1)
 
 
 def until_booked(site: Site, files: int, log: Path) -> None:
