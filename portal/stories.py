@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -17,12 +17,11 @@ from django.utils.translation import gettext_lazy as _
 from measurements.demo.cluster import CLUSTER_NAME
 from measurements.demo.note import stories_of
 from measurements.demo.people import OPERATOR, SUSTAINABILITY
-from measurements.demo.stories import DeadMeter, FailingArray, Late, Stories, StoryJob
+from measurements.demo.stories import Late, Stories, StoryJob
 from measurements.models import Batch
 from measurements.selectors.compare import MOST_COMPARED
 
 AROUND = timedelta(hours=12)  # shown behind the end of a silence
-LATE_LOOKED_AT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Story:
 
     question: Any
     text: Any
-    chapters: tuple[Chapter, ...] = field(default=())
+    chapters: tuple[Chapter, ...]
 
 
 def stories() -> tuple[Story, ...]:
@@ -72,14 +71,15 @@ def _runtime(found: Stories) -> Story:
 
 
 def _held_gpus(found: Stories) -> Story:
-    story = Story(
+    chapters = []
+    if found.held_gpus:
+        address = reverse("job", args=[CLUSTER_NAME, found.held_gpus.job.job_id])
+        chapters.append(Chapter("idle-gpus", _("The job"), OPERATOR, address))
+    return Story(
         _("What does a GPU cost that nobody uses?"),
         _("A code that knows nothing of GPUs held a node with four of them over night."),
+        tuple(chapters),
     )
-    if not found.held_gpus:
-        return story
-    address = reverse("job", args=[CLUSTER_NAME, found.held_gpus.job.job_id])
-    return Story(story.question, story.text, (Chapter("idle-gpus", _("The job"), OPERATOR, address),))
 
 
 def _nnunet(found: Stories) -> Story:
@@ -98,45 +98,47 @@ def _nnunet(found: Stories) -> Story:
 
 
 def _failing_array(found: Stories) -> Story:
-    story = Story(
+    chapters = []
+    if found.failing_array:
+        address = f"{reverse('jobs')}?{urlencode({'array': found.failing_array.array_id})}"
+        chapters.append(Chapter("failed-array", _("The array"), OPERATOR, address))
+    return Story(
         _("What does an array cost that nobody watches?"),
         _("Its tasks followed each other all night. Did any of them end well?"),
+        tuple(chapters),
     )
-    array: FailingArray | None = found.failing_array
-    if array is None:
-        return story
-    address = f"{reverse('jobs')}?{urlencode({'array': array.array_id})}"
-    return Story(story.question, story.text, (Chapter("failed-array", _("The array"), OPERATOR, address),))
 
 
 def _dead_meter(found: Stories) -> Story:
-    story = Story(
+    chapters = []
+    if found.dead_meter:
+        end = datetime.fromtimestamp(found.dead_meter.end_s, UTC) + AROUND
+        query = urlencode({"span": "week", "end": end.strftime("%Y-%m-%dT%H:%MZ")})
+        address = f"{reverse('node', args=[CLUSTER_NAME, found.dead_meter.node])}?{query}"
+        chapters.append(Chapter("silent-meter", _("The node"), SUSTAINABILITY, address))
+    return Story(
         _("Is a node without readings a node without power?"),
         _("A management controller falls silent for days. Does the node's coverage fall then, or its power?"),
+        tuple(chapters),
     )
-    dead: DeadMeter | None = found.dead_meter
-    if dead is None:
-        return story
-    end = datetime.fromtimestamp(dead.end_s, UTC) + AROUND
-    query = urlencode({"span": "week", "end": end.strftime("%Y-%m-%dT%H:%MZ")})
-    address = f"{reverse('node', args=[CLUSTER_NAME, dead.node])}?{query}"
-    return Story(story.question, story.text, (Chapter("silent-meter", _("The node"), SUSTAINABILITY, address),))
 
 
 def _late(found: Stories) -> Story:
-    story = Story(
+    batch = _late_batch(found.late) if found.late else None
+    chapters = (
+        (Chapter("late-data", _("The late file"), SUSTAINABILITY, reverse("batch", args=[batch])),) if batch else ()
+    )
+    return Story(
         _("What if a log comes days late?"),
         _("It goes in as any other: the days it touches are booked anew, and nothing is counted twice."),
+        chapters,
     )
-    late: Late | None = found.late
-    if late is None:
-        return story
+
+
+def _late_batch(late: Late) -> int | None:
+    """The input that the late file was, once it is taken in."""
     named = Batch.objects.filter(cluster__name=CLUSTER_NAME, source__endswith=late.file_name)
-    batch = named.order_by("-pk").values_list("pk", flat=True).first()
-    if batch is None:
-        return story
-    address = reverse("batch", args=[batch])
-    return Story(story.question, story.text, (Chapter("late-data", _("The late file"), SUSTAINABILITY, address),))
+    return named.order_by("-pk").values_list("pk", flat=True).first()
 
 
 _TELLERS = (_runtime, _held_gpus, _nnunet, _failing_array, _dead_meter, _late)

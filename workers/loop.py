@@ -44,18 +44,23 @@ class Loop:
         self.stopping = threading.Event()
         self._next_sweep = 0.0
         self._answering = 0  # pages that are being made
+        self._counting = threading.Lock()
 
     def beside(self, application: Application) -> Application:
         """The site, beside which the loop works: it begins nothing while a page is being made."""
 
         def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-            self._answering += 1
+            self._count(1)
             try:
                 return application(environ, start_response)
             finally:
-                self._answering -= 1
+                self._count(-1)
 
         return answer
+
+    def _count(self, more: int) -> None:
+        with self._counting:  # several threads make pages: a lost count would slow the work down for ever
+            self._answering += more
 
     def give_way(self) -> None:
         """Wait until no page is being made, but not for ever."""

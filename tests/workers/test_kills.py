@@ -26,7 +26,7 @@ from tests.workers.compose import environment
 from tests.workers.staff import Post
 from tests.workers.waiting import Watch
 
-KILLS = 20  # of workers, and half as many of beat
+KILLS = 60  # of workers, and half as many of beat: thirty of each process
 CLUSTERS = 3
 LAST_WORK_S = 60.0
 Command = list[str | Path]
