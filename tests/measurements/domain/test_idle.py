@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from measurements.domain.attribution import Holdings, MeterPeriod, NodeDay, Series, attribute_node
@@ -134,6 +134,15 @@ def node_day(node: Points, gpus: list[Points], holders: list[Job], off: list[tup
 ANY_POWER = st.integers(20, 100)
 
 
+STEADY = [(100, 30), (110, 30), (120, 30)]
+
+
+# Beside one that would hold the node, one that states a number: of neither is it known which GPUs it held.
+@example(
+    [(100, 500), (110, 500)],
+    [STEADY, STEADY],
+    [Job(90, 200, exclusive=True, indices=()), Job(90, 200, exclusive=False, indices=(), count=1)],
+)
 @given(
     points(st.integers(500, 900)),
     st.lists(points(ANY_POWER), min_size=GPUS, max_size=GPUS),
