@@ -143,6 +143,9 @@ class AllocationEnergy(models.Model):
     gpu_held_us = models.BigIntegerField(default=0, help_text="GPU-time held of which it is known whether it was idle.")
     gpu_idle_us = models.BigIntegerField(default=0, help_text="Part of gpu_held_us without work.")
     gpu_idle_j = models.FloatField(default=0.0, help_text="Drawn in gpu_idle_us; part of gpu_energy_j [J].")
+    reserved_us = models.BigIntegerField(
+        null=True, help_text="Time × share of the node that it held; all shares of an instant are 1 at most."
+    )
     flags = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
@@ -169,6 +172,7 @@ class Figures(models.Model):
     gpu_held_us = models.BigIntegerField(default=0, help_text="0: not known whether its GPUs were idle.")
     gpu_idle_us = models.BigIntegerField(default=0)
     gpu_idle_j = models.FloatField(default=0.0, help_text="Of held GPUs without work; part of gpu_energy_j [J].")
+    reserved_us = models.BigIntegerField(default=0, help_text="Node-time × share of the node that was held.")
     quality = models.CharField(max_length=12, choices=Quality.choices)
 
     class Meta:
@@ -192,6 +196,7 @@ class DayFigures(Figures):
     covered_hours = models.BinaryField(default=b"", help_text="Node-seconds, 24 values")
     elapsed_hours = models.BinaryField(default=b"", help_text="Node-seconds, 24 values")
     filled_hours = models.BinaryField(default=b"", help_text="[J], 24 values")
+    reserved_hours = models.BinaryField(default=b"", help_text="Node-seconds × share held, 24 values")
 
     class Meta:
         abstract = True
@@ -254,6 +259,8 @@ class TypeDay(models.Model):
     metered_quarters = models.BinaryField(help_text="[J], 96 float64")
     unallocated_quarters = models.BinaryField(help_text="[J], 96 float64")
     covered_hours = models.BinaryField(help_text="Covered node-seconds of each UTC hour, 24 float64")
+    filled_hours = models.BinaryField(default=b"", help_text="Of jobs, not part of metered_j [J], 24 float64")
+    reserved_hours = models.BinaryField(default=b"", help_text="Node-seconds × share held by jobs, 24 float64")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["cluster", "day", "node_type"], name="type_day_once")]
