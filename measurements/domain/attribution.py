@@ -24,6 +24,7 @@ from measurements.domain.nodeday import (
     Policy,
     Series,
 )
+from measurements.domain.reserved import reserved_us
 from measurements.domain.sharing import QUARTER_EDGES, Spans, SpanShares, exclusive_holders, share_out
 from measurements.domain.units import QUARTERS_PER_DAY, FloatArray, IntArray
 
@@ -104,7 +105,8 @@ def _allocations(node: NodeDay, spans: Spans, power: SpanPower, shares: SpanShar
     gpu_uj = np.zeros(count)
     if power.gpus:
         gpu_uj = np.bincount(spans.owner, shares.gpu_energy, count) / QUARTER_UJ_PER_UJ
-    idle = held_idle(spans, node.holdings, exclusive_holders(node), power.idleness)
+    exclusive = exclusive_holders(node)
+    idle = held_idle(spans, node.holdings, exclusive, power.idleness)
     return AllocationEnergies(
         energy_uj=np.bincount(owner, quarters, count).astype(np.float64, copy=False),
         gpu_uj=gpu_uj,
@@ -119,6 +121,7 @@ def _allocations(node: NodeDay, spans: Spans, power: SpanPower, shares: SpanShar
         gpu_held_us=idle.known * US_PER_TICK,
         gpu_idle_us=np.rint(idle.idle * US_PER_TICK).astype(np.int64),
         gpu_idle_uj=idle.energy / QUARTER_UJ_PER_UJ,
+        reserved_us=reserved_us(node, spans, exclusive),
         flags=_flags(spans, power.flags | shares.span_flags),
     )
 

@@ -29,10 +29,11 @@ BOOKING_FIELDS = [
     "gpu_held_us",
     "gpu_idle_us",
     "gpu_idle_j",
+    "reserved_us",
     "flags",
 ]
 _BOOKED_FLOATS = ("energy_j", "gpu_energy_j", "gpu_idle_j", "expected_samples")
-_BOOKED_WHOLE = ("covered_us", "elapsed_us", "samples", "gpu_held_us", "gpu_idle_us")
+_BOOKED_WHOLE = ("covered_us", "elapsed_us", "samples", "gpu_held_us", "gpu_idle_us", "reserved_us")
 _SUMS = [*_BOOKED_FLOATS, "filled_j", *_BOOKED_WHOLE]
 _FAR_MS = 1 << 62
 
@@ -49,7 +50,7 @@ def by_allocation(parts: pd.DataFrame, booked: pd.DataFrame, start_ms: int = 0, 
     for name in _BOOKED_FLOATS:
         totals[name] = np.bincount(owner, booked[name].to_numpy(np.float64), len(parts))
     for name in _BOOKED_WHOLE:
-        totals[name] = _int_sums(owner, booked[name].to_numpy(np.int64), len(parts))
+        totals[name] = _int_sums(owner, counts_of(booked[name]), len(parts))
     totals["apportioned"] = np.bincount(owner, booked["apportioned"].to_numpy(np.float64), len(parts)) > 0
     flags = np.zeros(len(parts), np.int64)
     np.bitwise_or.at(flags, owner, booked["flags"].to_numpy(np.int64))
@@ -60,6 +61,11 @@ def by_allocation(parts: pd.DataFrame, booked: pd.DataFrame, start_ms: int = 0, 
     totals["wall_us"] = (finish - begin) * US_PER_MS
     totals["elapsed_us"] = np.where(totals["elapsed_us"] == 0, inside * US_PER_MS, totals["elapsed_us"])
     return totals
+
+
+def counts_of(values: pd.Series) -> IntArray:
+    """A column of whole numbers; what a row does not say, for it was booked before anybody asked, counts as 0."""
+    return pd.to_numeric(values).fillna(0).to_numpy(np.int64)
 
 
 def _int_sums(owner: IntArray, values: IntArray, count: int) -> IntArray:

@@ -95,6 +95,7 @@ class AllocationEnergies:
     gpu_held_us: IntArray  # GPU-time held of which it is known whether it was idle
     gpu_idle_us: IntArray  # part of gpu_held_us
     gpu_idle_uj: FloatArray  # part of gpu_uj
+    reserved_us: IntArray  # time × share of the node that is reserved; all of them together: the wall time at most
     flags: IntArray  # of Flag
 
     def quarter_uj(self, i: int) -> FloatArray:

@@ -26,6 +26,7 @@ class Rows:
     begin_us: IntArray  # after midnight
     elapsed_us: IntArray
     covered_us: IntArray
+    reserved_us: IntArray
     filled_j: FloatArray
 
 
@@ -37,6 +38,7 @@ class Profiles:
     covered_s: FloatArray  # [groups, 24]
     elapsed_s: FloatArray  # [groups, 24]
     filled_j: FloatArray  # [groups, 24]
+    reserved_s: FloatArray  # [groups, 24]
 
 
 def profiles(rows: Rows, group: IntArray, groups: int) -> Profiles:
@@ -53,6 +55,7 @@ def profiles(rows: Rows, group: IntArray, groups: int) -> Profiles:
         share_us * (rows.covered_us[:, None] / elapsed) / US_PER_S,
         share_us / US_PER_S,
         share_us * (rows.filled_j[:, None] / elapsed),
+        share_us * (rows.reserved_us[:, None] / elapsed) / US_PER_S,
     )
     hour = (group[:, None] * HOURS_PER_DAY + np.arange(HOURS_PER_DAY)).ravel()
     return Profiles(energy, *(_added(hour, part.ravel(), groups, HOURS_PER_DAY) for part in parts))

@@ -172,7 +172,9 @@ class Figures(models.Model):
     gpu_held_us = models.BigIntegerField(default=0, help_text="0: not known whether its GPUs were idle.")
     gpu_idle_us = models.BigIntegerField(default=0)
     gpu_idle_j = models.FloatField(default=0.0, help_text="Of held GPUs without work; part of gpu_energy_j [J].")
-    reserved_us = models.BigIntegerField(default=0, help_text="Node-time × share of the node that was held.")
+    reserved_us = models.BigIntegerField(
+        default=0, db_default=0, help_text="Node-time × share of the node that was held."
+    )
     quality = models.CharField(max_length=12, choices=Quality.choices)
 
     class Meta:

@@ -13,6 +13,7 @@ MANY_NODES = 1_000
 _COLUMNS = {
     "allocation_id": "pk",
     "job_id": "run__job_id",
+    "cluster_id": "run__job__cluster_id",
     "run_id": "run_id",
     "node_id": "node_id",
     "node_name": "node_name",

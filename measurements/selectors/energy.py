@@ -9,15 +9,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Min, Q, QuerySet
+from django.utils import timezone
 
+from measurements.domain.chain import NOTHING, Footprint
 from measurements.domain.figures import BOOKING_FIELDS, by_allocation, fill, summed
 from measurements.domain.hostlist import compress
 from measurements.domain.quality import ratio
-from measurements.domain.units import S_PER_HOUR, US_PER_S, datetime_from_ms, day_start_ms
-from measurements.models import Allocation, AllocationEnergy, Cluster, Job, Node, NodeDay, Run
+from measurements.domain.steps import steps
+from measurements.domain.units import DAY_MS, S_PER_HOUR, US_PER_S, datetime_from_ms, day_start_ms, ms_from_datetime
+from measurements.models import Allocation, AllocationEnergy, Cluster, Job, Node, NodeDay, Run, TypeDay
 from measurements.selectors.allocations import allocation_figures
+from measurements.selectors.emissions import cluster_footprints
 from measurements.selectors.frames import frame_of
+from measurements.selectors.job_emissions import jobs_footprint
 
 _FAR_MS = 1 << 62
 
@@ -64,13 +69,27 @@ class Energy:
     gpu_held_s: float  # GPU-seconds of which it is known whether the GPU was idle; 0: not measured
     gpu_idle_s: float
     gpu_idle_j: float  # part of gpu_energy_j
-    emissions_g_co2e: float | None = None  # no emission factors are known to this version
+    footprint: Footprint
     more: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """As the command prints it."""
-        names = [name for name in self.__dataclass_fields__ if name != "more"]
-        return {name: getattr(self, name) for name in names} | self.more
+        """As the command and the API give it."""
+        names = [name for name in self.__dataclass_fields__ if name not in {"footprint", "more"}]
+        return {name: getattr(self, name) for name in names} | emissions_json(self.footprint) | self.more
+
+
+def emissions_json(found: Footprint) -> dict[str, Any]:
+    """The chain as plain data: the headline, what stands beside it, and every step."""
+    return {
+        "emissions_g_co2e": found.location_g,
+        "emissions_market_g_co2e": found.market_g,
+        "embodied_g_co2e": found.embodied.central_g if found.embodied else None,
+        "facility_energy_j": found.facility_j,
+        "cost": dict(found.cost),
+        "water_l": found.water_l,
+        "steps": steps(found),
+        "factor_edition": found.factor_edition,
+    }
 
 
 def energy_of_jobs(jobs: QuerySet[Job], period: Period) -> Energy:
@@ -82,9 +101,10 @@ def energy_of_job(jobs: list[Job], period: Period) -> Energy:
     """Of one job, or of an array's or het job's jobs, with its runs and nodes."""
     ids = [job.pk for job in jobs]
     allocations = Allocation.objects.filter(run__job__in=ids)
-    frame = _frame(allocations, AllocationEnergy.objects.filter(job__in=ids), period)
+    booked = AllocationEnergy.objects.filter(job__in=ids)
+    frame = _frame(allocations, booked, period)
     more = {"job": jobs[0].job_id, "state": jobs[0].state, "runs": _runs(ids), "nodes": _nodes(frame)}
-    return _summed(frame, more)
+    return _summed(frame, _footprint(frame, booked, period), more)
 
 
 def energy_of_node(node: Node, period: Period) -> Energy:
@@ -95,7 +115,7 @@ def energy_of_node(node: Node, period: Period) -> Energy:
 
 def energy_of_cluster(cluster: Cluster, period: Period) -> Energy:
     """Of all jobs of a cluster, beside what its nodes' meters say."""
-    more = _metered(compute_days(cluster), period)
+    more = _metered(compute_days(cluster), period) | _own_emissions(cluster, period)
     allocations = Allocation.objects.filter(run__job__cluster=cluster)
     return _energy(allocations, AllocationEnergy.objects.filter(job__cluster=cluster), period, more)
 
@@ -112,6 +132,16 @@ def _metered(rows: QuerySet[NodeDay], period: Period) -> dict[str, Any]:
     return {name: total(frame[name]) for name in columns}
 
 
+def _own_emissions(cluster: Cluster, period: Period) -> dict[str, Any]:
+    """What the cluster emits beside its jobs: unallocated energy, and node-hours that no job reserved."""
+    span = period.days(TypeDay.objects.filter(cluster=cluster)).aggregate(first=Min("day"), last=Max("day"))
+    if span["first"] is None:
+        return {"unallocated": emissions_json(NOTHING)}
+    end_ms = day_start_ms(span["last"]) + DAY_MS
+    found = cluster_footprints(cluster, day_start_ms(span["first"]), end_ms, ms_from_datetime(timezone.now()))
+    return {"unallocated": emissions_json(found.own)}
+
+
 def total(values: Iterable[float]) -> float:
     """The sum in the order given."""
     array = np.fromiter(values, np.float64)
@@ -124,7 +154,12 @@ def _energy(
     period: Period,
     more: dict[str, Any] | None = None,
 ) -> Energy:
-    return _summed(_frame(allocations, booked, period), more or {})
+    frame = _frame(allocations, booked, period)
+    return _summed(frame, _footprint(frame, booked, period), more or {})
+
+
+def _footprint(frame: pd.DataFrame, booked: QuerySet[AllocationEnergy], period: Period) -> Footprint:
+    return jobs_footprint(frame, period.days(booked), period.bounds_ms[0])
 
 
 def _frame(allocations: QuerySet[Allocation], booked: QuerySet[AllocationEnergy], period: Period) -> pd.DataFrame:
@@ -137,7 +172,7 @@ def _frame(allocations: QuerySet[Allocation], booked: QuerySet[AllocationEnergy]
     return fill(by_allocation(parts, bookings, start, end))
 
 
-def _summed(frame: pd.DataFrame, more: dict[str, Any]) -> Energy:
+def _summed(frame: pd.DataFrame, footprint: Footprint, more: dict[str, Any]) -> Energy:
     figures = summed(frame)
     hours = frame["elapsed_us"].to_numpy(np.float64) / US_PER_S / S_PER_HOUR
     # A job that states no cpus has its whole node's.
@@ -163,6 +198,7 @@ def _summed(frame: pd.DataFrame, more: dict[str, Any]) -> Energy:
         gpu_held_s=figures["gpu_held_us"] / US_PER_S,
         gpu_idle_s=figures["gpu_idle_us"] / US_PER_S,
         gpu_idle_j=figures["gpu_idle_j"],
+        footprint=footprint,
         more=more,
     )
 

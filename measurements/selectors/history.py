@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,18 +10,23 @@ import numpy as np
 import pandas as pd
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 
+from measurements.domain.carbon import Part
+from measurements.domain.chain import Footprint, slots, together
 from measurements.domain.packing import stacked
 from measurements.domain.profiles import HOURS_PER_DAY
 from measurements.domain.quality import ratio
 from measurements.domain.units import (
     QUARTER_MS,
     QUARTERS_PER_DAY,
+    FloatArray,
     IntArray,
     day_from_ms,
     day_start_ms,
     ms_from_datetime,
 )
-from measurements.models import NodeType, UserDay
+from measurements.models import UserDay
+from measurements.selectors.emissions import rolled_up
+from measurements.selectors.prices import price_lists
 
 _BY_DAY = ("energy_j", "filled_j", "covered_s", "elapsed_s")
 _HOURS = ("filled_hours", "covered_hours", "elapsed_hours")
@@ -38,11 +43,24 @@ class DayEnergy:
     covered_s: float  # node-seconds
     elapsed_s: float  # node-seconds; 0: no job ran
     by_type_j: tuple[float, ...]  # metered, in the order of the history's node types
+    location_g: float | None = None  # operational emissions of energy_j and filled_j; None: no intensity is known
+    market_g: float | None = None
 
     @property
     def coverage(self) -> float | None:
         """Covered ÷ elapsed, 0 to 1."""
         return ratio(self.covered_s, self.elapsed_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Quarters:
+    """The period by quarter hour [n]: when the jobs ran, and what the grid was like."""
+
+    at_ms: IntArray
+    facility_j: FloatArray  # of the person's jobs, with infrastructure and PUE
+    location_g: FloatArray  # emitted by them; nan: not known
+    market_g: FloatArray
+    grid_g_per_kwh: FloatArray  # of the cluster on which most was drawn, location-based; nan: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +74,9 @@ class History:
     days: tuple[DayEnergy, ...]
     previous_j: float  # metered in the period of the same length before
     previous_elapsed_s: float
+    footprint: Footprint  # of the period, with all its steps
+    previous: Footprint
+    quarters: Quarters
 
     @property
     def energy_j(self) -> float:
@@ -81,18 +102,24 @@ class History:
 def energy_history(viewer: AbstractUser | AnonymousUser, first: date, last: date, zone: ZoneInfo) -> History:
     """The viewer's own energy on the days [first, last] of ``zone``, from the roll-up of user × UTC day × node type."""
     length = (last - first).days + 1
-    rows = _by_local_day(viewer, day_bounds_ms(first - timedelta(days=length), last, zone))
+    bounds = day_bounds_ms(first - timedelta(days=length), last, zone)
+    roll_up = _roll_up(viewer, day_from_ms(bounds[0]), day_from_ms(bounds[-1] - 1))
+    rows = _by_local_day(roll_up, bounds)
     before, inside = rows[rows["place"] < length], rows[rows["place"] >= length]
-    types = _labels(inside)
+    types = _labels(inside, roll_up)
+    emitted = _emitted(roll_up, bounds, length)
     days = _days(inside.assign(place=inside["place"] - length), first, length, types)
     return History(
         first=first,
         last=last,
         zone=zone.key,
         node_types=tuple(types.values()),
-        days=days,
+        days=emitted.on(days),
         previous_j=float(before["energy_j"].sum()),
         previous_elapsed_s=float(before["elapsed_s"].sum()),
+        footprint=emitted.footprint,
+        previous=emitted.previous,
+        quarters=emitted.quarters,
     )
 
 
@@ -102,9 +129,8 @@ def day_bounds_ms(first: date, last: date, zone: ZoneInfo) -> IntArray:
     return np.array([ms_from_datetime(datetime.combine(day, time.min, zone)) for day in days], np.int64)
 
 
-def _by_local_day(viewer: AbstractUser | AnonymousUser, bounds: IntArray) -> pd.DataFrame:
+def _by_local_day(days: pd.DataFrame, bounds: IntArray) -> pd.DataFrame:
     """Place of the day, node type id and the sums: quarter hours of UTC days, put into the days they lie in."""
-    days = _roll_up(viewer, day_from_ms(bounds[0]), day_from_ms(bounds[-1] - 1))
     count, types = len(bounds) - 1, np.unique(days["node_type_id"].to_numpy(np.int64))
     kind = np.searchsorted(types, days["node_type_id"].to_numpy(np.int64))
     first_quarter = np.array([day_start_ms(day) // QUARTER_MS for day in days["day"]], np.int64)
@@ -126,20 +152,22 @@ def _by_local_day(viewer: AbstractUser | AnonymousUser, bounds: IntArray) -> pd.
 
 def _roll_up(viewer: AbstractUser | AnonymousUser, first: date, last: date) -> pd.DataFrame:
     """The viewer's rows of user × UTC day × node type, packed as they are."""
-    columns = ["day", "node_type_id", "energy_quarters", *_HOURS]
+    names = ["cluster__name", "node_type__name"]
+    columns = ["cluster_id", "day", "node_type_id", "energy_quarters", *_HOURS, "reserved_hours", *names]
     known = viewer.is_authenticated and viewer.is_active
     mine = UserDay.objects.filter(username=viewer.get_username()) if known else UserDay.objects.none()
     rows = mine.filter(day__gte=first, day__lte=last).order_by("day", "cluster_id", "node_type_id")
     return pd.DataFrame(rows.values_list(*columns), columns=columns)
 
 
-def _labels(rows: pd.DataFrame) -> dict[int, str]:
+def _labels(rows: pd.DataFrame, names: pd.DataFrame) -> dict[int, str]:
     """Measured node types by id, most energy first; with the cluster's name where there are several clusters."""
     weight = rows[rows["covered_s"] > 0].groupby("node_type_id")["energy_j"].sum()
-    found = list(NodeType.objects.filter(pk__in=weight.index.tolist()).select_related("cluster"))
-    several = len({row.cluster_id for row in found}) > 1
-    found.sort(key=lambda row: (-weight[row.pk], row.name))
-    return {row.pk: f"{row.cluster}/{row.name}" if several else row.name for row in found}
+    columns = ["node_type_id", "cluster__name", "node_type__name"]
+    found = names[names["node_type_id"].isin(weight.index)][columns].drop_duplicates().values.tolist()
+    several = len({cluster for _, cluster, _ in found}) > 1
+    found.sort(key=lambda row: (-weight[row[0]], row[2]))
+    return {pk: f"{cluster}/{name}" if several else name for pk, cluster, name in found}
 
 
 def _days(rows: pd.DataFrame, first: date, count: int, types: dict[int, str]) -> tuple[DayEnergy, ...]:
@@ -155,3 +183,64 @@ def _days(rows: pd.DataFrame, first: date, count: int, types: dict[int, str]) ->
         DayEnergy(first + timedelta(days=i), energy_j, filled_j, covered_s, elapsed_s, tuple(parts))
         for i, ((energy_j, filled_j, covered_s, elapsed_s), parts) in days
     )
+
+
+# --- Emissions ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Emitted:
+    """What the energies of the period and of the one before emit."""
+
+    footprint: Footprint
+    previous: Footprint
+    quarters: Quarters
+    bounds: IntArray  # of the period's days
+
+    def on(self, days: tuple[DayEnergy, ...]) -> tuple[DayEnergy, ...]:
+        """The days with what was emitted on each."""
+        place = np.searchsorted(self.bounds, self.quarters.at_ms, side="right") - 1
+        location_g = _by_day(place, self.quarters.location_g, self.quarters.facility_j, len(days))
+        market_g = _by_day(place, self.quarters.market_g, self.quarters.facility_j, len(days))
+        pairs = zip(days, location_g, market_g, strict=True)
+        return tuple(replace(day, location_g=location, market_g=market) for day, location, market in pairs)
+
+
+def _by_day(place: IntArray, grams: FloatArray, joules: FloatArray, count: int) -> list[float | None]:
+    """Sums of what is known; None where energy was drawn and nothing of it is known."""
+    total = np.bincount(place, np.nan_to_num(grams), count)
+    drawn = np.bincount(place, joules != 0, count)
+    unknown = np.bincount(place, (joules != 0) & np.isnan(grams), count)
+    rows = zip(total.tolist(), drawn.tolist(), unknown.tolist(), strict=True)
+    return [None if some and some == lost else grams for grams, some, lost in rows]
+
+
+def _emitted(rows: pd.DataFrame, bounds: IntArray, length: int) -> _Emitted:
+    """The roll-ups of each cluster times its price list; one query."""
+    first, last = day_from_ms(bounds[0]), day_from_ms(bounds[-1] - 1)
+    prices = price_lists(sorted(set(rows["cluster_id"].tolist())), first, last, set(rows["day"]))
+    energies = {pk: rolled_up(rows[rows["cluster_id"] == pk], first, last) for pk in prices}
+    at_ms = day_start_ms(first) + QUARTER_MS * np.arange(((last - first).days + 1) * QUARTERS_PER_DAY, dtype=np.int64)
+    now = (at_ms >= bounds[length]) & (at_ms < bounds[-1])
+    before = (at_ms >= bounds[0]) & (at_ms < bounds[length])
+    by_slot = {pk: slots(energies[pk].node_j, prices[pk]) for pk in prices}
+    heaviest = max(prices, key=lambda pk: float(energies[pk].node_j[now].sum()), default=None)
+    grid = np.full(len(at_ms), np.nan) if heaviest is None else prices[heaviest].part(Part.LOCATION)
+    quarters = Quarters(
+        at_ms[now],
+        _known_sum([part.facility_j for part in by_slot.values()], len(at_ms))[now],
+        _known_sum([part.location_g for part in by_slot.values()], len(at_ms))[now],
+        _known_sum([part.market_g for part in by_slot.values()], len(at_ms))[now],
+        grid[now],
+    )
+    figures = (together([energies[pk].priced(prices[pk], where) for pk in prices]) for where in (now, before))
+    return _Emitted(next(figures), next(figures), quarters, bounds[length:])
+
+
+def _known_sum(parts: list[FloatArray], count: int) -> FloatArray:
+    """The sum of what is known; nan where nothing is."""
+    if not parts:
+        return np.full(count, np.nan)
+    every = np.stack(parts)
+    total: FloatArray = np.where(np.isnan(every).all(axis=0), np.nan, np.nansum(every, axis=0))
+    return total

@@ -13,6 +13,9 @@ from datetime import datetime, timedelta
 
 from measurements.models import Cluster, Heartbeat
 from measurements.services.heartbeats import CHORE, take_turn
+from measurements.services.pulls import EVERY_S as PULL_S
+from measurements.services.pulls import pull_due
+from measurements.services.pricing import price_missing
 from measurements.services.upkeep import tend
 
 logger = logging.getLogger(__name__)
@@ -71,3 +74,5 @@ def tend_all(now: datetime) -> None:
 
 
 every(HOUR_S, tend_all, "tend", at_once=False)  # there is nothing to compact in a new site
+every(PULL_S, pull_due, "pull carbon intensity")
+every(HOUR_S, price_missing, "price", at_once=False)

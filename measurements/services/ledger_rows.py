@@ -37,6 +37,7 @@ _ALLOCATION_FIELDS = (
     "gpu_held_us",
     "gpu_idle_us",
     "gpu_idle_j",
+    "reserved_us",
     "flags",
 )
 _DAY_FIELDS = (
@@ -150,6 +151,7 @@ def _allocation_rows(block: Block, day: Any, i: int, ledger: NodeLedger) -> list
         part.gpu_held_us.tolist(),
         part.gpu_idle_us.tolist(),
         _joules(part.gpu_idle_uj).tolist(),
+        part.reserved_us.tolist(),
         part.flags.tolist(),
         strict=True,
     )

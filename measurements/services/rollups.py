@@ -11,9 +11,9 @@ import pandas as pd
 from django.db import transaction
 from django.db.models import QuerySet
 
-from measurements.domain.figures import BOOKING_FIELDS, by_allocation, fill, summed_by
-from measurements.domain.packing import packed
-from measurements.domain.profiles import Rows, profiles
+from measurements.domain.figures import BOOKING_FIELDS, by_allocation, counts_of, fill, summed_by
+from measurements.domain.packing import packed, stacked
+from measurements.domain.profiles import HOURS_PER_DAY, Rows, profiles
 from measurements.domain.units import US_PER_MS, day_start_ms
 from measurements.models import (
     Allocation,
@@ -32,6 +32,7 @@ from measurements.selectors.allocations import allocation_figures
 from measurements.selectors.frames import frame_of
 from measurements.services.bulk import insert
 from measurements.services.marks import claim, free, give_back, settle, still_mine
+from measurements.services.pricing import price_day
 from measurements.services.type_days import type_days
 
 JOBS_AT_ONCE = 5_000
@@ -47,10 +48,11 @@ _TOTAL_FIELDS = (
     "gpu_held_us",
     "gpu_idle_us",
     "gpu_idle_j",
+    "reserved_us",
     "quality",
     "flags",
 )
-_PROFILES = ("energy_quarters", "covered_hours", "elapsed_hours", "filled_hours")
+_PROFILES = ("energy_quarters", "covered_hours", "elapsed_hours", "filled_hours", "reserved_hours")
 _DAY_COLUMNS = {name: name for name in BOOKING_FIELDS if name != "day"} | {
     "first_quarter": "first_quarter",
     "quarters": "quarters",
@@ -121,6 +123,7 @@ def _next_day(now: datetime, cluster: Cluster | None) -> int | None:
         node_types = _types_on(mark.cluster, mark.day)
         users, projects = day_rollups(mark.cluster, mark.day, node_types)
         machine = type_days(mark.cluster, mark.day, {node: row[1] for node, row in node_types.items()})
+        _add_jobs(machine, projects)
         with transaction.atomic():
             current = still_mine([mark])
             if current:
@@ -130,6 +133,7 @@ def _next_day(now: datetime, cluster: Cluster | None) -> int | None:
                 TypeDay.objects.bulk_create(machine)
                 UserDay.objects.bulk_create(users, 2_000)
                 ProjectDay.objects.bulk_create(projects, 2_000)
+                price_day(mark.cluster, mark.day, now)
                 settle([mark], current)
     give_back(marks)
     return len(marks)
@@ -150,16 +154,22 @@ def day_rollups(cluster: Cluster, day: date, types: _NodeTypes) -> tuple[list[Us
     )
 
 
+def _add_jobs(machine: list[TypeDay], projects: list[ProjectDay]) -> None:
+    """What the jobs of each node type have by hour, from the few rows of projects."""
+    for row in machine:
+        of_type = [part for part in projects if part.node_type_id == row.node_type_id]
+        row.filled_hours = packed(stacked((part.filled_hours for part in of_type), HOURS_PER_DAY).sum(axis=0))
+        row.reserved_hours = packed(stacked((part.reserved_hours for part in of_type), HOURS_PER_DAY).sum(axis=0))
+
+
 def _of_day(frame: pd.DataFrame, whose: str, day: date) -> list[dict[Any, Any]]:
     """One row a person (or project) and node type: its sums and its profile of the day."""
     keys = [whose, "node_type_id"]
     sums = summed_by(frame, keys).drop(columns="flags").to_dict("records")
     group = frame.groupby(keys, sort=True).ngroup().to_numpy(np.int64)
     profile = profiles(_profile_rows(frame, day), group, len(sums))
-    packs = zip(
-        *(map(packed, part) for part in (profile.energy_j, profile.covered_s, profile.elapsed_s, profile.filled_j)),
-        strict=True,
-    )
+    parts = (profile.energy_j, profile.covered_s, profile.elapsed_s, profile.filled_j, profile.reserved_s)
+    packs = zip(*(map(packed, part) for part in parts), strict=True)
     return [row | dict(zip(_PROFILES, pack, strict=True)) for row, pack in zip(sums, packs, strict=True)]
 
 
@@ -171,6 +181,7 @@ def _profile_rows(frame: pd.DataFrame, day: date) -> Rows:
         begin_us=(np.maximum(frame["start_ms"].to_numpy(np.int64), start_ms) - start_ms) * US_PER_MS,
         elapsed_us=frame["elapsed_us"].to_numpy(np.int64),
         covered_us=frame["covered_us"].to_numpy(np.int64),
+        reserved_us=frame["reserved_us"].to_numpy(np.int64),
         filled_j=frame["filled_j"].to_numpy(np.float64),
     )
 
@@ -191,6 +202,7 @@ def _day_frame(day: date, types: _NodeTypes) -> pd.DataFrame:
     for key, values_of_nodes in table.items():
         frame[key] = values_of_nodes[node]
     frame["node_type_id"] = frame["node_type_id"].astype(np.int64)
+    frame["reserved_us"] = counts_of(frame["reserved_us"])
     frame["run_id"], frame["consumed_j"], frame["wall_us"] = 0, np.nan, 0  # a reported figure has no days
     return fill(frame)
 

@@ -165,11 +165,11 @@ def _insert_jobs(cluster: Cluster, frame: pd.DataFrame) -> None:
     _insert(
         JobEnergy,
         "job energy_j gpu_energy_j filled_j covered_us elapsed_us samples expected_samples gpu_held_us gpu_idle_us "
-        "gpu_idle_j quality flags",
+        "gpu_idle_j reserved_us quality flags",
         (
             (
                 r.id, r.watts * r.elapsed_us / 1e6, 0.0, 0.0, r.elapsed_us, r.elapsed_us,
-                r.elapsed_us // 10**7, r.elapsed_us / 10**7, 0, 0, 0.0, "metered", 0,
+                r.elapsed_us // 10**7, r.elapsed_us / 10**7, 0, 0, 0.0, r.elapsed_us, "metered", 0,
             )
             for r in frame.itertuples(index=False)
         ),
@@ -187,13 +187,14 @@ def _insert_user_days(cluster: Cluster, frame: pd.DataFrame, types: list[NodeTyp
     _insert(
         UserDay,
         "cluster username day node_type energy_j gpu_energy_j filled_j covered_us elapsed_us samples "
-        "expected_samples gpu_held_us gpu_idle_us gpu_idle_j quality energy_quarters covered_hours elapsed_hours "
-        "filled_hours",
+        "expected_samples gpu_held_us gpu_idle_us gpu_idle_j reserved_us quality energy_quarters covered_hours "
+        "elapsed_hours filled_hours reserved_hours",
         (
             (
                 cluster.pk, f"u{user:04d}", adapted(day_from_ms(day * DAY_MS)), types[kind].pk, energy, 0.0, 0.0,
-                elapsed, elapsed, elapsed // 10**7, elapsed / 10**7, 0, 0, 0.0, "metered",
+                elapsed, elapsed, elapsed // 10**7, elapsed / 10**7, 0, 0, 0.0, elapsed, "metered",
                 packed(np.full(96, energy / 96)), *[packed(np.full(24, elapsed / 24e6))] * 2, packed(np.zeros(24)),
+                packed(np.full(24, elapsed / 24e6)),
             )
             for user, day, kind, energy, elapsed in zip(*(sums[name].tolist() for name in sums), strict=True)
         ),

@@ -50,6 +50,7 @@ _FIGURES = (
     "gpu_held_us",
     "gpu_idle_us",
     "gpu_idle_j",
+    "reserved_us",
     "quality",
 )
 _JOB = (
@@ -92,6 +93,7 @@ _BOOKED = (
     "gpu_held_us",
     "gpu_idle_us",
     "gpu_idle_j",
+    "reserved_us",
     "flags",
 )
 _NODE_DAY = (
@@ -107,7 +109,7 @@ _NODE_DAY = (
     "metered_quarters",
     "unallocated_quarters",
 )
-_PROFILES = ("energy_quarters", "covered_hours", "elapsed_hours", "filled_hours")
+_PROFILES = ("energy_quarters", "covered_hours", "elapsed_hours", "filled_hours", "reserved_hours")
 _TYPE_DAY = (
     "nodes",
     "measured_nodes",
@@ -120,6 +122,8 @@ _TYPE_DAY = (
     "metered_quarters",
     "unallocated_quarters",
     "covered_hours",
+    "filled_hours",
+    "reserved_hours",
 )
 _NODE_HOUR = ("energy_j", "unallocated_j", "covered_us", "samples", "min_w", "max_w")
 

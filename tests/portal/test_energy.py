@@ -239,7 +239,7 @@ def test_the_number_of_queries_does_not_grow(
 ) -> None:
     client.force_login(people.alice)
     client.get(URL)
-    # session, user, roll-up, node types, permissions of the user and of their groups, jobs with their
+    # session, user, roll-up, price lists, permissions of the user and of their groups, jobs with their
     # energy and cluster, ids used again, newest sample, jobs being booked
     with django_assert_num_queries(10):
         client.get(URL)

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from measurements.domain.attribution import Flag, NodeLedger
-from measurements.domain.units import FloatArray
+from measurements.domain.units import QUARTERS_PER_DAY, FloatArray
 from tests.measurements.domain.oracle import Expected
 
 RELATIVE = Fraction(1, 10**9)  # integration rule 11
@@ -82,6 +82,8 @@ def _allocation_differences(ledger: NodeLedger, expected: Expected) -> Iterator[
         yield from _compare(f"quarters of {k}", rows.quarter_uj(k), allocation.quarters_uj, gross)
         yield from _exact(f"covered_us[{k}]", int(rows.covered_us[k]), allocation.covered_us)
         yield from _exact(f"elapsed_us[{k}]", int(rows.elapsed_us[k]), allocation.elapsed_us)
+        if not 0 <= allocation.reserved_us - int(rows.reserved_us[k]) < 1 + 2 * len(wanted) + QUARTERS_PER_DAY:
+            yield f"reserved_us[{k}] = {rows.reserved_us[k]} instead of {float(allocation.reserved_us)}"
         yield from _exact(f"samples[{k}]", int(rows.samples[k]), allocation.samples)
         yield from _exact(f"apportioned[{k}]", bool(rows.apportioned[k]), allocation.apportioned)
         fell_back = bool(int(rows.flags[k]) & Flag.RATE_UNKNOWN)

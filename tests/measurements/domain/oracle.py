@@ -22,6 +22,7 @@ from tests.measurements.domain.oracle_shares import (
     gpu_shares,
     is_overcommitted,
     rate_shares,
+    reserved_shares,
     wants_rates,
 )
 
@@ -36,6 +37,7 @@ class ExpectedAllocation:
     gpu_uj: Fraction = ZERO
     covered_us: int = 0
     elapsed_us: int = 0
+    reserved_us: Fraction = ZERO
     samples: int = 0
     expected_samples: Fraction = ZERO
     apportioned: bool = False
@@ -90,8 +92,10 @@ def _book(node: ExactNode, result: Expected, start: int, end: int, quarter: int)
     """Share out one elementary interval."""
     holders, period = node.holders(start, end), node.period(start)
     result.overcommitted_unmetered |= is_overcommitted(node, period or MeterPeriod(0, ()), holders, metered=None)
+    reserved = reserved_shares(node, holders)
     for k in holders:
         result.allocations[k].elapsed_us += (end - start) * US_PER_TICK
+        result.allocations[k].reserved_us += (end - start) * US_PER_TICK * reserved[k]
         result.allocations[k].fell_back_unmetered |= wants_rates(node, holders) and not rate_shares(node, holders)
     meter = node.meter_line(period, start, end) if period else None
     if period is None or meter is None:

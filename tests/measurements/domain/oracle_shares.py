@@ -95,6 +95,24 @@ def gpu_shares(node: ExactNode, period: MeterPeriod, index: int, holders: Sequen
     return {k: Fraction(c, divisor) for k, c in counts.items() if c}
 
 
+def reserved_shares(node: ExactNode, holders: Sequence[int]) -> dict[int, Fraction]:
+    """Rule 12: the larger of cores and GPUs as a part of the node, scaled down where all of them are more than 1."""
+    wanted = {k: _wanted(node, k) for k in holders}
+    scale = max(Fraction(1), sum(wanted.values(), ZERO))
+    return {k: part / scale for k, part in wanted.items()}
+
+
+def _wanted(node: ExactNode, k: int) -> Fraction:
+    if node.exclusive[k]:
+        return Fraction(1)
+    held, described = node.node.holdings, node.node
+    cpus, mask = int(held.cpus[k]), int(held.gpu_mask[k])
+    gpus = mask.bit_count() if mask else int(held.gpus[k])
+    cores = Fraction(cpus, described.cpus) if described.cpus else Fraction(int(cpus > 0))
+    cards = Fraction(gpus, described.gpus) if described.gpus else ZERO
+    return min(max(cores, cards), Fraction(1))
+
+
 def wants_rates(node: ExactNode, holders: Sequence[int]) -> bool:
     """Whether policy hybrid would split the dynamic part by CPU rates if it knew them."""
     if node.node.policy is not Policy.HYBRID or node.node.idle_mw < 0 or not holders:

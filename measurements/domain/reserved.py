@@ -1,0 +1,69 @@
+"""How much of a node's time each allocation reserves: what embodied emissions are shared by.
+
+Nothing here looks at a meter: a node that nobody measures was made all the same. All numbers are whole, so that
+no order of the allocations can show in a result.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from measurements.domain.integrate import US_PER_TICK
+from measurements.domain.nodeday import NodeDay
+from measurements.domain.sharing import Spans
+from measurements.domain.units import BoolArray, IntArray
+
+
+def reserved_us(node: NodeDay, spans: Spans, exclusive: BoolArray) -> IntArray:
+    """
+    Time of the node that each allocation reserves on the day.
+
+    Parameters
+    ----------
+    node : NodeDay
+        Its holdings, cpus and GPUs.
+    spans : Spans
+        The day, cut wherever a holding begins or ends.
+    exclusive : array of bool
+        Which holdings have the node to themselves.
+
+    Returns
+    -------
+    array of int
+        One value an allocation [µs], rounded down, so that the sum never exceeds the node's wall time.
+
+    Notes
+    -----
+    R_i = ∫ w_i / max(1, Σ_j w_j) dt over the allocations j that hold the node at an instant; w = 1 for one that has
+    the node to itself, else the larger of cpus ÷ the node's cpus and GPUs ÷ the node's GPUs, 1 at most. This is
+    RR ÷ ToR of SCI [1]_ times TiR; what nobody reserves is the machine's own. Cores of a node of unknown size are
+    the whole node; GPUs of a node of which none are known say nothing.
+
+    References
+    ----------
+    .. [1] Green Software Foundation, Software Carbon Intensity Specification v1.1 (ISO/IEC 21031:2024).
+    """
+    whole, part = _parts(node, exclusive)
+    wanted = spans.held(part)
+    width_us = np.diff(spans.edges) * US_PER_TICK
+    fits = wanted <= whole
+    free_us = spans.sum_int(np.where(fits, width_us, 0))
+    reserved = free_us // whole * part + free_us % whole * part // whole  # in two steps: the product may not overflow
+    if not fits.all():
+        crowded = ~fits[spans.span]
+        owner, span = spans.owner[crowded], spans.span[crowded]
+        np.add.at(reserved, owner, width_us[span] * part[owner] // wanted[span])
+    return reserved
+
+
+def _parts(node: NodeDay, exclusive: BoolArray) -> tuple[int, IntArray]:
+    """The node as a whole number, and each allocation's part of it in the same unit."""
+    held, cpus, gpus = node.holdings, node.cpus, node.gpus
+    whole = math.lcm(max(cpus, 1), max(gpus, 1))
+    cores = np.clip(held.cpus, 0, max(cpus, 1)) * (whole // max(cpus, 1))
+    named = np.bitwise_count(held.gpu_mask).astype(np.int64)
+    count = np.where(named > 0, named, held.gpus)
+    cards = np.clip(count, 0, gpus) * (whole // max(gpus, 1))
+    return whole, np.where(exclusive, whole, np.maximum(cores, cards))

@@ -1,0 +1,120 @@
+"""The price lists of clusters, as they are stored; days that are not stored yet are made on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from datetime import date, timedelta
+from functools import lru_cache
+
+import numpy as np
+from django.utils import timezone
+
+from measurements.domain.carbon import (
+    EmbodiedRate,
+    Origin,
+    Part,
+    PriceList,
+    joined,
+    nothing_known,
+    origin_from_json,
+)
+from measurements.domain.units import (
+    QUARTER_MS,
+    QUARTERS_PER_DAY,
+    IntArray,
+    day_from_ms,
+    day_start_ms,
+    ms_from_datetime,
+)
+from measurements.models import Cluster, PriceDay
+from measurements.selectors.in_force import build_prices
+
+_SHAPE = (len(Part), QUARTERS_PER_DAY)
+
+
+def price_list(cluster: Cluster, first: date, last: date, wanted: Collection[date] | None = None) -> PriceList:
+    """Prices of the UTC days [first, last]; one query, if all of them are stored.
+
+    Days that are not stored are made now; with ``wanted`` only those of them, the others have no prices.
+    """
+    return price_lists([cluster.pk], first, last, wanted)[cluster.pk]
+
+
+def price_lists(
+    clusters: Iterable[int], first: date, last: date, wanted: Collection[date] | None = None
+) -> dict[int, PriceList]:
+    """Likewise of several clusters, by id."""
+    stored: dict[int, dict[date, PriceList]] = {pk: {} for pk in clusters}
+    rows = PriceDay.objects.filter(cluster_id__in=list(stored), day__gte=first, day__lte=last).order_by("day")
+    for row in rows if stored else ():
+        stored[row.cluster_id][row.day] = _read(row)
+    days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
+    return {pk: _whole(pk, found, days, days if wanted is None else wanted) for pk, found in stored.items()}
+
+
+def _whole(cluster: int, stored: dict[date, PriceList], days: list[date], wanted: Collection[date]) -> PriceList:
+    missing = [day for day in days if day not in stored]
+    to_build = sorted(set(missing) & set(wanted))
+    found = stored | {day: nothing_known(_quarters_ms(day), 1) for day in missing}
+    if to_build:
+        now_ms = ms_from_datetime(timezone.now())
+        built = build_prices(Cluster.objects.get(pk=cluster), to_build[0], to_build[-1], now_ms)
+        found |= {day: _day_of(built, day) for day in to_build}
+    return joined([found[day] for day in days])
+
+
+def _day_of(prices: PriceList, day: date) -> PriceList:
+    start_ms = day_start_ms(day)
+    place = (start_ms - int(prices.at_ms[0])) // (QUARTER_MS * QUARTERS_PER_DAY)
+    part = prices.between(start_ms, start_ms + QUARTER_MS * QUARTERS_PER_DAY)
+    return PriceList(part.at_ms, part.values, part.origin, part.origins, prices.embodied[place : place + 1])
+
+
+def _quarters_ms(day: date) -> IntArray:
+    return day_start_ms(day) + QUARTER_MS * np.arange(QUARTERS_PER_DAY, dtype=np.int64)
+
+
+# --- As it is stored -------------------------------------------------------------------------------
+
+
+def _read(row: PriceDay) -> PriceList:
+    values = np.frombuffer(bytes(row.prices), "<f8").reshape(_SHAPE)
+    origin = np.frombuffer(bytes(row.origin), "<i2").reshape(_SHAPE).astype(np.int64)
+    origins = _origins(row.origins)
+    return PriceList(_quarters_ms(row.day), values, origin, origins, (_rates(row.embodied, row.origins),))
+
+
+@lru_cache(maxsize=1_024)  # the same on most days
+def _origins(text: str) -> tuple[Origin, ...]:
+    return tuple(map(origin_from_json, json.loads(text)))
+
+
+@lru_cache(maxsize=1_024)
+def _rates(text: str, origins: str) -> dict[int, EmbodiedRate]:
+    every = _origins(origins)
+    rows = json.loads(text).items()
+    return {int(pk): EmbodiedRate(low, central, high, every[place]) for pk, (low, central, high, place) in rows}
+
+
+def price_days(cluster: Cluster, prices: PriceList) -> list[PriceDay]:
+    """A price list as it is stored, one row a UTC day; for the writer, who says when."""
+    found = []
+    for i, rates in enumerate(prices.embodied):
+        part = slice(i * QUARTERS_PER_DAY, (i + 1) * QUARTERS_PER_DAY)
+        used = sorted(set(prices.origin[:, part].ravel().tolist()) - {-1})
+        origins = list(dict.fromkeys([*(prices.origins[k] for k in used), *(rate.origin for rate in rates.values())]))
+        place = np.array([origins.index(o) if o in origins else -1 for o in prices.origins] + [-1], "<i2")
+        found.append(
+            PriceDay(
+                cluster=cluster,
+                day=day_from_ms(int(prices.at_ms[part.start])),
+                prices=prices.values[:, part].astype("<f8").tobytes(),
+                origin=place[prices.origin[:, part]].tobytes(),
+                origins=json.dumps([origin.as_json() for origin in origins], sort_keys=True),
+                embodied=json.dumps(
+                    {pk: [r.low, r.central, r.high, origins.index(r.origin)] for pk, r in sorted(rates.items())}
+                ),
+            )
+        )
+    return found
