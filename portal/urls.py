@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
+from portal.api import api
 from portal.views import (
     cluster,
     compare,
@@ -45,5 +46,6 @@ urlpatterns = [
     path("language/", include("django.conf.urls.i18n")),
     path("livez", health.live, name="livez"),
     path("readyz", health.ready, name="readyz"),
+    path("api/v1/", api.urls),
     path("admin/", admin.site.urls),
 ]

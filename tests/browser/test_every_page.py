@@ -83,11 +83,11 @@ VISITS = [(page, reader) for page in PAGES for reader in page.readers]
 
 
 def named(routes: Iterable[URLPattern | URLResolver]) -> Iterator[str]:
-    """The names of all addresses but the admin's, which are Django's own."""
+    """The names of all addresses but the admin's, which are Django's own, and those for machines."""
     for route in routes:
         if isinstance(route, URLPattern):
             yield route.name or str(route.pattern)
-        elif route.namespace != "admin":
+        elif route.namespace not in {"admin", "api"}:
             yield from named(route.url_patterns)
 
 

@@ -1,0 +1,36 @@
+"""The REST interface under /api/v1/, read only: the same figures as the commands, for whoever is logged in."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import ValidationError
+from ninja.security import django_auth
+
+from portal.api.clusters import router as clusters
+from portal.api.energy import router as energy
+
+api = NinjaAPI(
+    title="Joulebook",
+    version="1",
+    description="Energy, emissions, cost and water of jobs. Joules, seconds and grams CO2e, unrounded; days are UTC.",
+    docs_url=None,  # its page loads scripts from elsewhere; the description is at openapi.json
+    auth=django_auth,
+    urls_namespace="api",
+)
+api.add_router("", energy)
+api.add_router("", clusters)
+
+
+@api.exception_handler(Http404)
+def not_found(request: HttpRequest, exc: Http404 | type[Http404]) -> HttpResponse:
+    """What does not exist and what one may not see look the same."""
+    return api.create_response(request, {"detail": "not found"}, status=404)
+
+
+@api.exception_handler(ValidationError)
+def not_understood(request: HttpRequest, exc: ValidationError | type[ValidationError]) -> HttpResponse:
+    """Which parameter, and why."""
+    errors = exc.errors if isinstance(exc, ValidationError) else []
+    said = [{"where": ".".join(map(str, row["loc"])), "reason": row["msg"]} for row in errors]
+    return api.create_response(request, {"detail": "not understood", "errors": said}, status=422)
