@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 @register(Tags.files)
@@ -19,6 +23,23 @@ def var_is_writable(**_options: Any) -> list[CheckMessage]:
         return []
     hint = "Name a folder that this account may write to in JOULEBOOK_VAR, or change the owner of this one."
     return [Error(f"JOULEBOOK_VAR={folder} cannot be written to.", hint=hint, id="joulebook.E001")]
+
+
+@register(Tags.security)
+def token_is_kept(**_options: Any) -> list[CheckMessage]:
+    """Whether the settings of Electricity Maps go together; whether it is asked stands in the database."""
+    faults: list[CheckMessage] = []
+    url, token = settings.ELECTRICITY_MAPS_URL, settings.ELECTRICITY_MAPS_TOKEN
+    if os.environ.get("JOULEBOOK_ELECTRICITY_MAPS_URL", "").strip() and not token:
+        hint = "Set JOULEBOOK_ELECTRICITY_MAPS_TOKEN (or …_FILE), or unset the address."
+        faults.append(Warning("Electricity Maps has an address and no token.", hint=hint, id="joulebook.W002"))
+    if token and urlsplit(url).scheme != "https" and urlsplit(url).hostname not in THIS_MACHINE:
+        hint = "Give JOULEBOOK_ELECTRICITY_MAPS_URL an https:// address."
+        faults.append(Warning(f"The token goes unencrypted to {url}.", hint=hint, id="joulebook.W003"))
+    if not re.fullmatch(r"[!-~]*", token):
+        hint = "JOULEBOOK_ELECTRICITY_MAPS_TOKEN has to be one word of ASCII."
+        faults.append(Warning("The token of Electricity Maps can be none.", hint=hint, id="joulebook.W004"))
+    return faults
 
 
 @register(Tags.security, deploy=True)

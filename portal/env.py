@@ -96,6 +96,16 @@ def env_url(name: str, default: str, schemes: tuple[str, ...]) -> SplitResult:
     return url
 
 
+def env_address(name: str, default: str) -> str:
+    """An http or https address without a password, a query or a slash at its end."""
+    url = env_url(name, default, ("https", "http"))
+    if url.username is not None or url.password is not None:
+        raise ImproperlyConfigured(f"{name} holds a user or a password, which would be shown: leave it out")
+    if url.query or url.fragment:
+        raise ImproperlyConfigured(f"{name}={url.geturl()!r} ends in a query: give what stands before it")
+    return url.geturl().rstrip("/")
+
+
 def key_from_file(path: Path) -> str:
     """The installation's own secret key, drawn at the first start and kept readable for its owner only.
 

@@ -10,7 +10,17 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from portal.env import env_bool, env_choice, env_folder, env_number, env_secret, env_url, env_zone, key_from_file
+from portal.env import (
+    env_address,
+    env_bool,
+    env_choice,
+    env_folder,
+    env_number,
+    env_secret,
+    env_url,
+    env_zone,
+    key_from_file,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,6 +34,12 @@ SWEEP_S = env_number("JOULEBOOK_SWEEP_S", 30, 0.5, 600)  # how often what was le
 WORKER_THREAD = env_bool("JOULEBOOK_WORKER_THREAD", default=not REDIS_URL)  # does the web process work as well
 WORKER_PROCESSES = int(env_number("JOULEBOOK_WORKER_PROCESSES", os.cpu_count() or 1, 1, 1000))  # of a Celery worker
 SECRET_KEY = env_secret("JOULEBOOK_SECRET_KEY") or key_from_file(JOULEBOOK_VAR / "secret_key")
+
+# --- Providers of carbon intensity: none is asked before `manage.py pull_intensity` switches it on -------------------
+ENERGY_CHARTS_URL = env_address("JOULEBOOK_ENERGY_CHARTS_URL", "https://api.energy-charts.info")
+ELECTRICITY_MAPS_URL = env_address("JOULEBOOK_ELECTRICITY_MAPS_URL", "https://api.electricitymaps.com/v3")
+ELECTRICITY_MAPS_TOKEN = env_secret("JOULEBOOK_ELECTRICITY_MAPS_TOKEN")
+UK_CARBON_INTENSITY_URL = env_address("JOULEBOOK_UK_CARBON_INTENSITY_URL", "https://api.carbonintensity.org.uk")
 
 # --- Database ---------------------------------------------------------------------------------------------------------
 SQLITE_OPTIONS = {

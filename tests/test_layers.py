@@ -18,12 +18,18 @@ FORBIDDEN = {
     "portal": ("tests",),
     "measurements.domain": (
         "django", "measurements.parsers", "measurements.models", "measurements.services", "measurements.selectors",
+        "measurements.providers",
     ),
     "measurements.parsers": (
-        "django", "measurements.models", "measurements.services", "measurements.selectors",
+        "django", "measurements.models", "measurements.services", "measurements.selectors", "measurements.providers",
     ),
-    "measurements.models": ("measurements.parsers", "measurements.services", "measurements.selectors"),
-    "measurements.selectors": ("measurements.parsers", "measurements.management"),
+    "measurements.providers": (
+        "django", "measurements.models", "measurements.services", "measurements.selectors", "measurements.management",
+    ),
+    "measurements.models": (
+        "measurements.parsers", "measurements.services", "measurements.selectors", "measurements.providers",
+    ),
+    "measurements.selectors": ("measurements.parsers", "measurements.management", "measurements.providers"),
     "measurements.services": ("measurements.management",),
 }  # fmt: skip
 
@@ -77,6 +83,7 @@ def test_imports_follow_the_arrows(house: str) -> None:
         ("measurements/domain", "from django.db import models"),
         ("measurements/domain", "def f():\n    import measurements.services.ingest"),
         ("measurements/parsers", "from ..models import Node"),
+        ("measurements/providers", "from django.conf import settings"),
         ("measurements/services", "from portal.settings import DEBUG"),
         ("workers", "from portal import views"),
     ],

@@ -54,6 +54,15 @@ def test_a_public_site_passes_the_deployment_checks(tmp_path: Path) -> None:
         ({"DATABASE_URL": "mysql://db/joulebook"}, "neither sqlite: nor postgresql:"),
         ({"JOULEBOOK_LOG_LEVEL": "loud"}, "JOULEBOOK_LOG_LEVEL='loud' is none of DEBUG, INFO, WARNING, ERROR"),
         ({"JOULEBOOK_VAR": "/dev/null/var"}, "JOULEBOOK_VAR=/dev/null/var cannot be made"),
+        ({"JOULEBOOK_ENERGY_CHARTS_URL": "ftp://mirror"}, "JOULEBOOK_ENERGY_CHARTS_URL='ftp://mirror' is no address"),
+        (
+            {"JOULEBOOK_ELECTRICITY_MAPS_URL": "https://a:b@c"},
+            "JOULEBOOK_ELECTRICITY_MAPS_URL holds a user or a password",
+        ),
+        (
+            {"JOULEBOOK_UK_CARBON_INTENSITY_URL": "https://a/?b"},
+            "JOULEBOOK_UK_CARBON_INTENSITY_URL='https://a/?b' ends",
+        ),
         ({"JOULEBOOK_SECRET_KEY_FILE": "/nowhere/key"}, "JOULEBOOK_SECRET_KEY_FILE=/nowhere/key cannot be read"),
     ],
 )
@@ -122,6 +131,26 @@ def test_a_public_demo_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks.demo_is_not_public() == []
     monkeypatch.setattr(settings, "JOULEBOOK_DEMO", True)
     assert [warning.id for warning in checks.demo_is_not_public()] == ["joulebook.W001"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "ids"),
+    [
+        ({"TOKEN": "abc"}, []),
+        ({"URL": "https://mirror.example.org/v3"}, ["joulebook.W002"]),
+        ({"URL": "http://mirror.example.org/v3", "TOKEN": "abc"}, ["joulebook.W003"]),
+        ({"URL": "http://localhost:9000/v3", "TOKEN": "abc"}, []),
+        ({"TOKEN": "two words"}, ["joulebook.W004"]),
+    ],
+)
+def test_settings_of_electricity_maps_that_do_not_go_together_are_warned_about(
+    variables: dict[str, str], ids: list[str], tmp_path: Path
+) -> None:
+    names = {f"JOULEBOOK_ELECTRICITY_MAPS_{name}": value for name, value in variables.items()}
+    answer = manage("check", JOULEBOOK_VAR=str(tmp_path), **names)
+    assert answer.returncode == 0
+    assert [warning for warning in ("W002", "W003", "W004") if warning in answer.stderr] == [id_[-4:] for id_ in ids]
+    assert variables.get("TOKEN", "never") not in answer.stderr + answer.stdout
 
 
 @pytest.mark.django_db
