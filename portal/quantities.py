@@ -26,7 +26,7 @@ _MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit a quantity is shown in; ``size`` is how many J or W it is."""
+    """A unit a quantity is shown in; ``size`` is how many of the base unit (J, W, g, L) it is."""
 
     label: str
     size: float
@@ -69,6 +69,13 @@ def _to_digits(value: Decimal) -> Decimal:
 def _localised(value: Decimal) -> str:
     text = f"{abs(value):f}".replace(".", str(get_format("DECIMAL_SEPARATOR")))
     return f"{MINUS}{text}" if value < 0 else text
+
+
+def money(amount: float, currency: str) -> str:
+    """An amount with its currency: two decimals, and three significant digits of what is less than one."""
+    if abs(amount) < 1:
+        return f"{number(amount)}{NBSP}{currency}"
+    return f"{_localised(Decimal(amount).quantize(Decimal('0.01'), ROUND_HALF_UP))}{NBSP}{currency}"
 
 
 def percent(share: float | None) -> str:

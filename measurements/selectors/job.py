@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from measurements.domain.chain import Footprint
 from measurements.domain.estimate import RuntimeEstimate, runtime_estimate
 from measurements.domain.figures import BOOKING_FIELDS, by_allocation, fill, summed, summed_by
 from measurements.domain.hostlist import compress
@@ -18,6 +19,7 @@ from measurements.domain.quality import ratio
 from measurements.domain.units import MS_PER_S, US_PER_MS, US_PER_S, datetime_from_ms, day_from_ms
 from measurements.models import Allocation, AllocationEnergy, DirtyJob, Job, PolicyPeriod, Run
 from measurements.selectors.allocations import allocation_figures
+from measurements.selectors.job_emissions import jobs_footprint
 from measurements.selectors.meters import JobMeter, meters_of
 
 
@@ -110,6 +112,7 @@ class JobReport:
     policy: Policy
     being_booked: bool
     booked_to: datetime | None  # of a running job: up to when it is booked
+    footprint: Footprint  # emissions, cost and water, with every step
 
     @property
     def ratio(self) -> float | None:
@@ -137,6 +140,7 @@ def job_report(job: Job) -> JobReport:
         policy=_policy(job),
         being_booked=waiting,
         booked_to=_booked_to(totals) if job.end_ms is None else None,
+        footprint=jobs_footprint(totals, AllocationEnergy.objects.filter(job=job)),
     )
 
 

@@ -33,9 +33,33 @@ def power(watts: float | None) -> str:
 
 
 @register.filter
+def emissions(grams: float | None) -> str:
+    """12.3 kg CO₂e; a dash where they are not known."""
+    return "–" if grams is None else quantities.format_quantity(grams, "emissions")
+
+
+@register.filter
+def water(litres: float | None) -> str:
+    """1.23 L; a dash where it is not known."""
+    return "–" if litres is None else quantities.format_quantity(litres, "water")
+
+
+@register.filter
+def intensity(g_per_kwh: float | None) -> str:
+    """312 g/kWh; a dash where it is not known."""
+    return "–" if g_per_kwh is None else f"{quantities.number(g_per_kwh)}{quantities.NBSP}g/kWh"
+
+
+@register.filter
+def money(amounts: dict[str, float]) -> str:
+    """12.34 EUR; several currencies one after the other, a dash where there is none."""
+    return " + ".join(quantities.money(amount, currency) for currency, amount in sorted(amounts.items())) or "–"
+
+
+@register.filter
 def big(shown: str) -> SafeString:
     """A quantity as the large figure of a page, its unit set smaller."""
-    value, space, unit = shown.rpartition(quantities.NBSP)
+    value, space, unit = shown.partition(quantities.NBSP)
     if not space:
         return format_html('<span class="value">{}</span>', shown)
     return format_html('<span class="value">{}</span><span class="unit">&nbsp;{}</span>', value, unit)
