@@ -152,7 +152,7 @@ def _factor(origin: Origin, share: float) -> Factor:
         _("edition %(edition)s") % {"edition": origin.edition} if origin.edition else "",
         origin.zone,
         basis_word(origin.basis),
-        origin.gas,
+        origin.gas.replace("2", "₂"),
         mix_word(origin.mix),
         _since(origin),
         origin.licence,

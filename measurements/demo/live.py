@@ -15,7 +15,8 @@ from measurements.demo.lots import Lot, late_logs, stamp
 from measurements.demo.note import OtherLayout, Simulated, read_note, write_bytes, write_note
 from measurements.demo.rhythm import DAY_S
 from measurements.demo.site import folder, take_files, take_states
-from measurements.domain.units import MS_PER_S, S_PER_HOUR, day_from_ms, ms_from_datetime
+from measurements.demo.supply import blow
+from measurements.domain.units import MS_PER_S, S_PER_HOUR, datetime_from_ms, day_from_ms, ms_from_datetime
 from measurements.models import Cluster
 
 EVERY_S = 60.0
@@ -42,6 +43,7 @@ def carry_on(now: datetime) -> bool:
     with tempfile.TemporaryDirectory(dir=folder()) as scratch:
         take_files(cluster, _write_piece(Path(scratch), done, until_s))
     take_states(cluster, done, until_s)
+    blow(done, datetime_from_ms(until_s * MS_PER_S))
     write_note(Path(settings.JOULEBOOK_VAR), replace(done, until_s=until_s))
     return True
 

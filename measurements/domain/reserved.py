@@ -47,23 +47,31 @@ def reserved_us(node: NodeDay, spans: Spans, exclusive: BoolArray) -> IntArray:
     """
     whole, part = _parts(node, exclusive)
     wanted = spans.held(part)
-    width_us = np.diff(spans.edges) * US_PER_TICK
-    fits = wanted <= whole
-    free_us = spans.sum_int(np.where(fits, width_us, 0))
-    reserved = free_us // whole * part + free_us % whole * part // whole  # in two steps: the product may not overflow
-    if not fits.all():
-        crowded = ~fits[spans.span]
-        owner, span = spans.owner[crowded], spans.span[crowded]
-        np.add.at(reserved, owner, width_us[span] * part[owner] // wanted[span])
+    crowded = wanted > whole
+    ticks = spans.edges[spans.finish] - spans.edges[spans.begin]  # in which everybody has what they asked for
+    if not crowded.any():
+        return _part_of(ticks, part, whole)
+    width = np.diff(spans.edges)
+    reserved = _part_of(ticks - spans.sum_int(np.where(crowded, width, 0)), part, whole)
+    cells = crowded[spans.span]
+    owner, span = spans.owner[cells], spans.span[cells]
+    np.add.at(reserved, owner, width[span] * US_PER_TICK * part[owner] // wanted[span])
     return reserved
+
+
+def _part_of(ticks: IntArray, part: IntArray, whole: int) -> IntArray:
+    """Microseconds × part ÷ whole, rounded down; in two steps, for the product might overflow."""
+    time_us = ticks * US_PER_TICK
+    return time_us // whole * part + time_us % whole * part // whole
 
 
 def _parts(node: NodeDay, exclusive: BoolArray) -> tuple[int, IntArray]:
     """The node as a whole number, and each allocation's part of it in the same unit."""
-    held, cpus, gpus = node.holdings, node.cpus, node.gpus
-    whole = math.lcm(max(cpus, 1), max(gpus, 1))
-    cores = np.clip(held.cpus, 0, max(cpus, 1)) * (whole // max(cpus, 1))
-    named = np.bitwise_count(held.gpu_mask).astype(np.int64)
-    count = np.where(named > 0, named, held.gpus)
-    cards = np.clip(count, 0, gpus) * (whole // max(gpus, 1))
-    return whole, np.where(exclusive, whole, np.maximum(cores, cards))
+    held, cpus, gpus = node.holdings, max(node.cpus, 1), max(node.gpus, 1)
+    whole = math.lcm(cpus, gpus)
+    part = np.minimum(held.cpus, cpus) * (whole // cpus)
+    if node.gpus > 0:
+        named = np.bitwise_count(held.gpu_mask).astype(np.int64)
+        cards = np.minimum(np.where(named > 0, named, held.gpus), gpus)
+        part = np.maximum(part, cards * (whole // gpus))
+    return whole, np.where(exclusive, whole, part)

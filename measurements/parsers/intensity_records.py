@@ -1,12 +1,28 @@
-"""What a source of carbon intensity gives: slots as columns, and what of it was not taken."""
+"""What a source of carbon intensity gives: slots or published means as columns, and what of it was not taken."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, tzinfo
 
 from measurements.domain.units import BoolArray, FloatArray, IntArray
 from measurements.parsers.records import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class IntensityOptions:
+    """What the operator said, and what the series is; empty or None where nothing was said."""
+
+    zone: str = ""  # as the file names it
+    basis: str = ""  # direct, lifecycle
+    unit: str = ""
+    column: str = ""  # of the values
+    time_zone: tzinfo | None = None
+    step_ms: int | None = None
+    year: int | None = None  # of a table that names none
+    estimated: bool = False  # all of it is estimated or forecast
+    fuels: Mapping[str, float] = field(default_factory=dict)  # emission factors of the basis [g CO2e/kWh]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +39,21 @@ class IntensitySlots:
     read: int = 0  # rows, of whatever zone
     missing: int = 0  # rows without a value
     refusals: Sequence[Refusal] = field(default=())
+    line: IntArray | None = None  # where each stands in the file
+    elsewhere: int = 0  # rows of other zones
+    notes: Sequence[str] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTable:
+    """Means of one zone over years or months, as a table gives them."""
+
+    resolution: str  # year, month
+    start: Sequence[date]
+    g_per_kwh: FloatArray
+    line: IntArray
+    read: int = 0  # rows, of whatever zone
+    missing: int = 0
+    refusals: Sequence[Refusal] = field(default=())
+    elsewhere: int = 0
+    notes: Sequence[str] = field(default=())

@@ -81,7 +81,7 @@ def supplies_of(cluster: Cluster) -> QuerySet[Supply]:
 
 def site_factors(cluster: Cluster) -> QuerySet[SiteFactor]:
     """Likewise."""
-    return SiteFactor.objects.filter(cluster=cluster).order_by("valid_from", "pk")
+    return SiteFactor.objects.filter(cluster=cluster).select_related("node_type").order_by("valid_from", "pk")
 
 
 def _order(row: Supply | SiteFactor) -> tuple[date, float]:

@@ -18,7 +18,7 @@ def declared_origin(row: SiteFactor) -> Origin:
         url=row.source_url,
         licence=row.licence,
         retrieved=row.retrieved_on.isoformat() if row.retrieved_on else "",
-        note=row.detail.get("note", ""),
+        note=_about(row),
     )
 
 
@@ -45,3 +45,10 @@ def series_origin(series: IntensitySeries, rung: Rung, since: str = "", note: st
 def meter_origin(title: str, rung: Rung) -> Origin:
     """A factor that meters give."""
     return Origin(rung=rung, factor="meter", title=title)
+
+
+def _about(row: SiteFactor) -> str:
+    """What of a declared factor is not in its value and unit."""
+    if row.kind == SiteFactor.Kind.EMBODIED and row.node_type:
+        return f"{row.node_type.name}: {row.value:g} kg CO₂e, {row.detail['lifetime_years']:g} a"
+    return str(row.detail.get("note", ""))

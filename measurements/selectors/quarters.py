@@ -29,6 +29,8 @@ from measurements.domain.units import (
 from measurements.models import AllocationEnergy, NodeConfig
 from measurements.selectors.frames import frame_of
 
+_NO_TYPE = -1
+_FAR = np.int64(1) << 32  # days: no date is as far
 _COLUMNS = ("node_id", "day", "first_quarter", "quarters", "reserved_us")
 
 
@@ -98,24 +100,20 @@ def _node_hours(node: IntArray, day: IntArray, reserved_us: FloatArray, low: int
     hours = np.nan_to_num(reserved_us) / US_PER_S / S_PER_HOUR
     node_type = _types(node, day + low)
     return {
-        int(pk): np.bincount(day[node_type == pk], hours[node_type == pk], days).astype(np.float64, copy=False)
-        for pk in np.unique(node_type)
+        pk: np.bincount(day[node_type == pk], hours[node_type == pk], days).astype(np.float64, copy=False)
+        for pk in np.unique(node_type).tolist()
+        if pk != _NO_TYPE
     }
 
 
 def _types(node: IntArray, day: IntArray) -> IntArray:
     """The node type in force, of a node not yet described then its first one."""
-    if not len(node):
-        return node
-    nodes = np.unique(node)
-    configs = NodeConfig.objects.filter(node__in=nodes.tolist()).order_by("node", "valid_from")
-    found = [
-        (pk, (since - EPOCH_DAY).days, kind)
-        for pk, since, kind in configs.values_list("node_id", "valid_from", "node_type_id")
-    ]
-    owner, since, kind = (np.array(column, np.int64) for column in zip(*found, strict=True))
-    first = np.searchsorted(owner, node)
-    # Configs are sorted by node and day: as one number, the last one not after a row's own is in force.
-    span = np.int64(1) << 32
-    place = np.searchsorted(owner * span + since, node * span + day, side="right") - 1
-    return kind[np.maximum(place, first)]
+    configs = NodeConfig.objects.filter(node__in=np.unique(node).tolist()).order_by("node_id", "valid_from")
+    columns = configs.values_list("node_id", "valid_from", "node_type_id")
+    found = [(pk, (since - EPOCH_DAY).days, kind) for pk, since, kind in columns]
+    owner, since, kind = np.array(found, np.int64).reshape(-1, 3).T
+    # Sorted by node and day: as one number, the last one not after a row's own is in force.
+    place = np.searchsorted(owner * _FAR + since, node * _FAR + day, side="right") - 1
+    place = np.maximum(place, np.searchsorted(owner, node))
+    described = np.append(owner, _NO_TYPE)[np.minimum(place, len(owner))] == node
+    return np.where(described, np.append(kind, _NO_TYPE)[np.minimum(place, len(owner))], _NO_TYPE)

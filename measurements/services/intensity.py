@@ -18,11 +18,14 @@ from measurements.domain.units import (
     QUARTER_MS,
     QUARTERS_PER_DAY,
     BoolArray,
+    FloatArray,
     IntArray,
+    ms_from_datetime,
 )
 from measurements.models import FactorImport, IntensitySeries, SlotDay
 from measurements.parsers.intensity_records import IntensitySlots
 from measurements.parsers.records import Refusal
+from measurements.parsers.times import utc_text
 from measurements.selectors.slot_days import slot_values
 from measurements.services.pricing import reprice_series
 
@@ -37,15 +40,24 @@ class OtherZone(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What storing some slots did, in quarter hours but for ``read``."""
+    """What became of the slots of one source: read = stored + changed + unchanged + missing + refused + elsewhere.
+
+    ``missing`` are those without a value, ``incomplete`` (part of unchanged) those of a quarter hour that they do not
+    fill.
+    """
 
     read: int
-    stored: int  # new
+    stored: int  # with a quarter hour that was not known
     changed: int  # revised
     unchanged: int
     missing: int
+    incomplete: int
+    elsewhere: int  # of other zones
+    estimated: int  # of those that are new, revised or as before
     refused: list[dict[str, Any]]  # {reason, count, first_line, example}
     largest_change_g_per_kwh: float
+    mean_g_per_kwh: float | None  # over the time that the source covers
+    quarters: int  # how much time that is
     first_ms: int | None
     last_ms: int | None  # where the last slot ends
 
@@ -78,28 +90,41 @@ def store_slots(
     """
     _check(series, slots)
     good, refused = _judged(slots)
-    slotted = on_quarters(slots.start_ms[good], slots.end_ms[good], slots.g_per_kwh[good], slots.estimated[good])
+    columns = _Columns(slots, good)
     with transaction.atomic():
         IntensitySeries.objects.select_for_update(no_key=True).get(pk=series.pk)
-        merged = _Merged(series, slotted, _newest(slots, good))
-        done = Stored(
-            read=slots.read or len(slots.start_ms),
-            stored=int(merged.new.sum()),
-            changed=int(merged.revised.sum()),
-            unchanged=len(slotted.quarter) - int(merged.new.sum()) - int(merged.revised.sum()),
-            missing=slots.missing + int(np.isnan(slots.g_per_kwh).sum()),
-            refused=_counted([*slots.refusals, *refused]),
-            largest_change_g_per_kwh=merged.largest_change,
-            first_ms=int(slotted.quarter[0]) * QUARTER_MS if len(slotted.quarter) else None,
-            last_ms=int(slotted.quarter[-1] + 1) * QUARTER_MS if len(slotted.quarter) else None,
-        )
+        merged = _Merged(series, columns)
+        done = _report(slots, columns, merged, refused)
         touched = done.stored + done.changed
         if not dry_run and (touched or not keep_quiet):
-            _log(series, done, source, author, sha256, now)
+            log_import(series, done, now, source=source, author=author, sha256=sha256)
         if not dry_run and touched:
             first, last = merged.write(now)
             reprice_series(series, now, first, last)
     return done
+
+
+def _report(slots: IntensitySlots, columns: _Columns, merged: _Merged, refused: list[Refusal]) -> Stored:
+    slotted = columns.slotted
+    new = columns.holding(merged.new)
+    changed = ~new & columns.holding(merged.revised)
+    empty = not len(slotted.quarter)
+    return Stored(
+        read=slots.read or len(slots.start_ms),
+        stored=int(new.sum()),
+        changed=int(changed.sum()),
+        unchanged=len(new) - int(new.sum()) - int(changed.sum()),
+        missing=slots.missing + int(np.isnan(slots.g_per_kwh).sum()),
+        incomplete=int((~columns.holding(np.ones(len(slotted.quarter), bool))).sum()),
+        elsewhere=slots.elsewhere,
+        estimated=int(columns.estimated.sum()),
+        refused=counted([*slots.refusals, *refused]),
+        largest_change_g_per_kwh=merged.largest_change,
+        mean_g_per_kwh=None if empty else float(slotted.g_per_kwh.mean()),
+        quarters=len(slotted.quarter),
+        first_ms=None if empty else int(slotted.quarter[0]) * QUARTER_MS,
+        last_ms=None if empty else int(slotted.quarter[-1] + 1) * QUARTER_MS,
+    )
 
 
 def _check(series: IntensitySeries, slots: IntensitySlots) -> None:
@@ -117,33 +142,60 @@ def _judged(slots: IntensitySlots) -> tuple[BoolArray, list[Refusal]]:
         ABSURD: known & (value > HIGHEST_G_PER_KWH),
         OFF_GRID: known & ~is_slot(slots.start_ms, slots.end_ms),
     }
+    line = np.zeros(len(value), np.int64) if slots.line is None else slots.line
     refused = [
-        Refusal(reason, 0, text=f"{slots.start_ms[row]} {value[row]:g} g/kWh")
+        Refusal(reason, int(line[row]), text=f"{utc_text(slots.start_ms[row])} {value[row]:g} g/kWh")
         for reason, rows in wrong.items()
         for row in np.flatnonzero(rows).tolist()
     ]
     return known & ~np.any(list(wrong.values()), axis=0), refused
 
 
-def _counted(refusals: Iterable[Refusal]) -> list[dict[str, Any]]:
+def counted(refusals: Iterable[Refusal]) -> list[dict[str, Any]]:
+    """Refusals by reason, the most frequent first."""
     found: dict[str, dict[str, Any]] = {}
     for refusal in refusals:
         row = found.setdefault(
-            refusal.reason, {"reason": refusal.reason, "count": 0, "first_line": refusal.line, "example": refusal.text}
+            refusal.reason,
+            {
+                "reason": refusal.reason,
+                "count": 0,
+                "first_line": refusal.line,
+                "example": refusal.text or refusal.detail,
+            },
         )
         row["count"] += 1
+        if refusal.line < row["first_line"]:
+            row |= {"first_line": refusal.line, "example": refusal.text}
     return sorted(found.values(), key=lambda row: (-row["count"], row["reason"]))
 
 
-def _newest(slots: IntensitySlots, good: BoolArray) -> int | None:
-    """When the publisher last changed any of them."""
-    return int(slots.updated_ms[good].max()) if slots.updated_ms is not None and good.any() else None
+class _Columns:
+    """The good slots of a source, and the quarter hours that they fill."""
+
+    def __init__(self, slots: IntensitySlots, good: BoolArray) -> None:
+        self.start_ms, self.end_ms = slots.start_ms[good], slots.end_ms[good]
+        self.estimated = slots.estimated[good]
+        self.slotted = self._on_quarters(slots.g_per_kwh[good])
+        self.updated_ms = None if slots.updated_ms is None else self._on_quarters(slots.updated_ms[good]).g_per_kwh
+
+    def _on_quarters(self, values: FloatArray | IntArray) -> Slotted:
+        return on_quarters(self.start_ms, self.end_ms, values.astype(np.float64), self.estimated)
+
+    def holding(self, quarters: BoolArray) -> BoolArray:
+        """Which slots have one of these among the quarter hours that they lie in."""
+        before = np.append(0, np.cumsum(quarters))
+        first = np.searchsorted(self.slotted.quarter, self.start_ms // QUARTER_MS)
+        last = np.searchsorted(self.slotted.quarter, (self.end_ms - 1) // QUARTER_MS, "right")
+        held: BoolArray = before[last] > before[first]
+        return held
 
 
 class _Merged:
     """What is stored of some quarter hours, and what they become."""
 
-    def __init__(self, series: IntensitySeries, slotted: Slotted, updated_ms: int | None) -> None:
+    def __init__(self, series: IntensitySeries, columns: _Columns) -> None:
+        slotted = columns.slotted
         self.series = series
         empty = not len(slotted.quarter)
         self.first_day = 0 if empty else int(slotted.quarter[0]) // QUARTERS_PER_DAY
@@ -151,7 +203,9 @@ class _Merged:
         self.values, self.kinds = slot_values(series.pk, EPOCH_DAY + timedelta(days=self.first_day), self.days)
         place = slotted.quarter - self.first_day * QUARTERS_PER_DAY
         before, kind = self.values[place], self.kinds[place]
-        worse = (kind == MEASURED) & (slotted.kind == ESTIMATED) & (updated_ms is None)
+        worse = (kind == MEASURED) & (slotted.kind == ESTIMATED)
+        if columns.updated_ms is not None and worse.any():
+            worse &= columns.updated_ms <= self._stored_ms()[place]
         differs = (before != slotted.g_per_kwh) | (kind != slotted.kind)
         self.new = np.isnan(before)
         self.revised = ~self.new & differs & ~worse
@@ -159,6 +213,15 @@ class _Merged:
         write = self.new | self.revised
         self.values[place[write]], self.kinds[place[write]] = slotted.g_per_kwh[write], slotted.kind[write]
         self.touched = np.unique(place[write] // QUARTERS_PER_DAY)
+
+    def _stored_ms(self) -> IntArray:
+        """When each quarter hour's day was last written."""
+        first = EPOCH_DAY + timedelta(days=self.first_day)
+        rows = SlotDay.objects.filter(series=self.series, day__gte=first, day__lt=first + timedelta(days=self.days))
+        stored_ms = np.zeros(self.days, np.int64)
+        for day, updated_at in rows.values_list("day", "updated_at"):
+            stored_ms[(day - first).days] = ms_from_datetime(updated_at)
+        return np.repeat(stored_ms, QUARTERS_PER_DAY)
 
     def write(self, now: datetime) -> tuple[date, date]:
         """Replace the days that changed; the first and the last of them."""
@@ -184,7 +247,10 @@ def _bytes(kinds: IntArray) -> bytes:
     return kinds.astype(np.uint8).tobytes()
 
 
-def _log(series: IntensitySeries, done: Stored, source: str, author: str, sha256: str, now: datetime) -> None:
+def log_import(
+    series: IntensitySeries, done: Stored, now: datetime, *, source: str, author: str = "", sha256: str = ""
+) -> None:
+    """Keep what once came in for a series."""
     FactorImport.objects.create(
         series=series,
         source=source[:1024],

@@ -6,6 +6,7 @@ joule, job or roll-up is touched, and nothing that was closed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 
 from django.db import transaction
@@ -63,18 +64,21 @@ def price_missing(now: datetime) -> int:
 
 def add_supply(supply: Supply, now: datetime) -> int:
     """Store which series price a cluster's energy from a day on; how many days are priced anew."""
-    supply.created_at = now
-    with transaction.atomic():
-        supply.save(force_insert=True)
-        return reprice(supply.cluster, now)
+    return add_rows(supply.cluster, [supply], now)
 
 
 def add_site_factor(factor: SiteFactor, now: datetime) -> int:
     """Store a declared factor; how many days are priced anew."""
-    factor.created_at = now
+    return add_rows(factor.cluster, [factor], now)
+
+
+def add_rows(cluster: Cluster, rows: Iterable[Supply | SiteFactor], now: datetime) -> int:
+    """Store what is declared of a cluster, all of it or nothing; how many days are priced anew, once."""
     with transaction.atomic():
-        factor.save(force_insert=True)
-        return reprice(factor.cluster, now)
+        for row in rows:
+            row.created_at = now
+            row.save(force_insert=True)
+        return reprice(cluster, now)
 
 
 def _hold(cluster: Cluster) -> None:

@@ -21,8 +21,10 @@ from measurements.demo.people import LOOK_AS, OPERATOR, PASSWORD, PERMISSIONS
 from measurements.demo.progress import Progress
 from measurements.demo.rhythm import DAY_S
 from measurements.demo.site import book_all, describe, folder, take_in, written
+from measurements.demo.supply import blow, declare
 from measurements.domain.units import MS_PER_S, day_from_ms, ms_from_datetime
 from measurements.models import Cluster
+from measurements.services.factors import load_package
 
 DAYS = 400
 SEED = 2212
@@ -49,6 +51,7 @@ class Command(BaseCommand):
         _refuse_a_real_site()
         done = _simulated(options["seed"]) or _begun(options["seed"], now_s, options["days"])
         if now_s - done.until_s < SETTLED_S:
+            self._supply(Cluster.objects.get(name=CLUSTER_NAME), done, now_s)
             self._say("Simulated cluster: nothing new.")
         else:
             self._simulate(done, now_s)
@@ -61,6 +64,7 @@ class Command(BaseCommand):
         self._say(f"Simulated cluster: {len(NODES)} nodes, {days:.1f} days. No figure of it is a measurement.")
         write_note(Path(settings.JOULEBOOK_VAR), done)  # a start that is killed goes on where it was
         cluster = describe(done, now_s)
+        self._supply(cluster, done, now_s)
         progress = Progress(self._print, terminal=self.stderr.isatty())
         if days >= WORTH_A_HELPER_DAYS and _is_shared_database() and (os.cpu_count() or 1) > 1:
             self._with_helper(cluster, done, lots, progress)
@@ -69,6 +73,12 @@ class Command(BaseCommand):
         book_all(cluster, lambda share, what: progress.show(TAKING_IN + (1 - TAKING_IN) * share, what))
         progress.end()
         self._say(f"Simulated cluster: booked up to {datetime.fromtimestamp(now_s, UTC):%Y-%m-%d %H:%M} UTC.")
+
+    def _supply(self, cluster: Cluster, done: Simulated, now_s: int) -> None:
+        """Its electricity: before the ledger is rolled up, so that every day is priced once."""
+        load_package(datetime.now(UTC))
+        declare(cluster, datetime.now(UTC))
+        blow(done, datetime.fromtimestamp(now_s, UTC))
 
     def _with_helper(self, cluster: Cluster, done: Simulated, lots: list[Lot], progress: Progress) -> None:
         """Two processes: one writes the logs, this one takes them in, and the first books behind it."""

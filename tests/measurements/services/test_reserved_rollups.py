@@ -1,0 +1,97 @@
+"""Reserved and filled time on its way up: ledger rows, jobs, people, projects, node types, all the same hours."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.core.management import call_command
+from django.db.models import Sum
+
+from measurements.domain.packing import unpacked
+from measurements.domain.units import US_PER_S, FloatArray
+from measurements.models import (
+    AllocationEnergy,
+    Cluster,
+    DirtyDay,
+    DirtyJob,
+    Job,
+    JobEnergy,
+    ProjectDay,
+    TypeDay,
+    UserDay,
+)
+from measurements.services.marks import mark_day, mark_jobs
+from tests.portal import world
+
+pytestmark = [pytest.mark.django_db]
+HOUR_US = world.HOUR * US_PER_S
+HOURS = ("reserved_hours", "filled_hours")
+
+
+@pytest.fixture(autouse=True)
+def site(tmp_path: Path) -> None:
+    world.build(tmp_path)
+
+
+def reserved_of(job_id: str) -> int:
+    return JobEnergy.objects.get(job__job_id=job_id).reserved_us
+
+
+def by_type(model: type[UserDay | ProjectDay | TypeDay], name: str) -> dict[str, FloatArray]:
+    """Sums of a profile over whatever else the rows are of."""
+    found: dict[str, FloatArray] = defaultdict(lambda: np.zeros(24))
+    for kind, hours in model._default_manager.values_list("node_type__name", name):
+        found[kind] = found[kind] + unpacked(hours)
+    return dict(found)
+
+
+def test_a_job_has_the_sum_over_its_nodes() -> None:
+    assert reserved_of("123") == 2 * HOUR_US, "two nodes alone, whatever was measured of them"
+    assert reserved_of("36_1") == reserved_of("36_2") == HOUR_US // 2, "half the cores and one GPU of two"
+    assert reserved_of("93+1") == HOUR_US, "a node without a meter is reserved as well"
+    assert reserved_of("201") == 0, "of a node that nobody described nothing is known"
+    rows = AllocationEnergy.objects.values("job").annotate(total=Sum("reserved_us"))
+    assert {row["job"]: row["total"] for row in rows} == dict(
+        JobEnergy.objects.filter(reserved_us__gt=0).values_list("job", "reserved_us")
+    )
+
+
+@pytest.mark.parametrize("name", HOURS)
+def test_people_projects_and_node_types_have_the_same_hours(name: str) -> None:
+    people, projects, types = (by_type(model, name) for model in (UserDay, ProjectDay, TypeDay))
+    assert set(people) == set(projects) == set(types) == {"thin", "mixed", "dark"}
+    for kind, hours in types.items():
+        assert people[kind] == pytest.approx(hours, rel=1e-9)
+        assert projects[kind] == pytest.approx(hours, rel=1e-9)
+
+
+def test_node_types_have_them_in_the_hours_in_which_the_jobs_ran() -> None:
+    reserved, filled = (by_type(TypeDay, name) for name in HOURS)
+    assert {hour: reserved["thin"][hour] for hour in range(24) if reserved["thin"][hour]} == {1: 7200.0, 10: 3600.0}
+    assert {hour: reserved["mixed"][hour] for hour in range(24) if reserved["mixed"][hour]} == {3: 3600.0}
+    assert {hour: reserved["dark"][hour] for hour in range(24) if reserved["dark"][hour]} == {5: 3600.0}
+    assert {hour: filled["dark"][hour] for hour in range(24) if filled["dark"][hour]} == {5: 600.0 * 3600}
+    assert not filled["thin"].any()
+
+
+def test_rows_booked_before_it_was_known_count_nothing_until_they_are_booked_anew() -> None:
+    before = [by_type(model, "reserved_hours") for model in (UserDay, ProjectDay, TypeDay)]
+    AllocationEnergy.objects.update(reserved_us=None)
+    days = ("--cluster", world.CLUSTER, "--since", world.DAY, "--until", world.DAY)
+    mark_jobs(set(Job.objects.values_list("pk", flat=True)))
+    mark_day(Cluster.objects.get().pk, date.fromisoformat(world.DAY))
+    call_command("attribute", "--cluster", world.CLUSTER, stdout=StringIO(), stderr=StringIO())
+    assert not DirtyDay.objects.exists()
+    assert not DirtyJob.objects.exists()
+    assert {*JobEnergy.objects.values_list("reserved_us", flat=True)} == {0}
+    assert not any(hours.any() for hours in by_type(TypeDay, "reserved_hours").values())
+    call_command("attribute", *days, stdout=StringIO(), stderr=StringIO())
+    after = [by_type(model, "reserved_hours") for model in (UserDay, ProjectDay, TypeDay)]
+    assert [{k: v.tolist() for k, v in part.items()} for part in after] == [
+        {k: v.tolist() for k, v in part.items()} for part in before
+    ]
