@@ -34,6 +34,6 @@ ACCOUNTS = tuple(_MEMBERS)
 STUDENT, LEADER, OPERATOR, SUSTAINABILITY = "alice", "victor", "olga", "susan"
 LOOK_AS = {"student": STUDENT, "leader": LEADER, "operator": OPERATOR, "sustainability": SUSTAINABILITY}
 PERMISSIONS = {  # of the app `measurements`, beyond seeing one's own jobs; the operator also sees the admin
-    OPERATOR: ("view_operations", "view_all_jobs"),
-    SUSTAINABILITY: ("view_operations",),
+    OPERATOR: ("view_operations", "view_all_jobs", "manage_factors"),
+    SUSTAINABILITY: ("view_operations", "manage_factors"),
 }

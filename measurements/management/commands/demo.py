@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from measurements.demo.cluster import CLUSTER_NAME, NODES
 from measurements.demo.helper import EVERYTHING, helping
@@ -116,9 +116,8 @@ class Command(BaseCommand):
 def _permissions(name: str) -> QuerySet[Permission]:
     """What somebody may see beyond their own jobs; the operator may look at all tables in the admin."""
     of_ours = Permission.objects.filter(content_type__app_label="measurements")
-    if name == OPERATOR:
-        return of_ours.filter(codename__startswith="view_")
-    return of_ours.filter(codename__in=PERMISSIONS.get(name, ()))
+    own = Q(codename__in=PERMISSIONS.get(name, ()))
+    return of_ours.filter(own | Q(codename__startswith="view_") if name == OPERATOR else own)
 
 
 def _taken(lots: list[Lot], last: Lot) -> float:
