@@ -75,20 +75,24 @@ def test_the_simulated_cluster_is_booked_and_people_can_look_at_it(demo_mode: No
     assert UserDay.objects.filter(username="alice", energy_j__gt=0).exists()
 
 
+WORDS = ("view_operations", "view_all_jobs", "manage_factors")
+
+
 def test_there_is_somebody_to_look_as_for_every_role(demo_mode: None) -> None:
     run(NOON)
     for name in LOOK_AS.values():
         assert Client().login(username=name, password=PASSWORD)
     may = {
-        role: {word for word in ("view_operations", "view_all_jobs") if user.has_perm(f"measurements.{word}")}
+        role: {word for word in WORDS if user.has_perm(f"measurements.{word}")}
         for role, user in ((role, User.objects.get(username=name)) for role, name in LOOK_AS.items())
     }
-    both = {"view_operations", "view_all_jobs"}
-    assert may == {"student": set(), "leader": set(), "operator": both, "sustainability": {"view_operations"}}
+    factors = {"view_operations", "manage_factors"}
+    assert may == {"student": set(), "leader": set(), "operator": set(WORDS), "sustainability": factors}
     assert not User.objects.filter(is_superuser=True).exists()
     run(LATER)
     olga = User.objects.get(username="olga")
-    assert {word.codename.partition("_")[0] for word in olga.user_permissions.all()} == {"view"}
+    changing = {word.codename for word in olga.user_permissions.all() if not word.codename.startswith("view_")}
+    assert changing == {"manage_factors"}
     assert olga.has_perm("measurements.view_node")  # what the admin shows
 
 
