@@ -10,257 +10,482 @@ import measurements.domain.carbon
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('measurements', '0006_work'),
+        ("measurements", "0006_work"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='IntensitySeries',
+            name="IntensitySeries",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source_title', models.CharField(max_length=255)),
-                ('source_url', models.CharField(blank=True, max_length=1024)),
-                ('edition', models.CharField(blank=True, help_text='Of the publication: a year, a number, a version.', max_length=64)),
-                ('page', models.CharField(blank=True, help_text='Page or table of the publication.', max_length=64)),
-                ('licence', models.CharField(blank=True, max_length=64)),
-                ('attribution', models.CharField(blank=True, help_text='What the licence asks to be shown.', max_length=255)),
-                ('retrieved_on', models.DateField(blank=True, null=True)),
-                ('slug', models.SlugField(help_text='By which commands name it.', max_length=128, unique=True)),
-                ('zone', models.CharField(help_text='DE, FR, US-CAL-CISO, …', max_length=64)),
-                ('basis', models.CharField(choices=[('direct', 'direct'), ('lifecycle', 'lifecycle')], max_length=16)),
-                ('method', models.CharField(choices=[('location_based', 'location_based'), ('market_based', 'market_based')], default=measurements.domain.carbon.Method['LOCATION'], max_length=16)),
-                ('gas', models.CharField(choices=[('CO2', 'CO2'), ('CO2e', 'CO2e')], default='CO2e', max_length=4)),
-                ('mix', models.CharField(choices=[('production', 'production'), ('consumption', 'consumption'), ('supplier', "supplier's contract"), ('residual', 'residual mix')], max_length=16)),
-                ('signal', models.CharField(choices=[('average', 'average'), ('marginal', 'marginal')], default='average', max_length=16)),
-                ('packaged', models.BooleanField(default=False, editable=False, help_text='Comes with the software.')),
-                ('note', models.CharField(blank=True, max_length=1024)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("source_title", models.CharField(max_length=255)),
+                ("source_url", models.CharField(blank=True, max_length=1024)),
+                (
+                    "edition",
+                    models.CharField(
+                        blank=True, help_text="Of the publication: a year, a number, a version.", max_length=64
+                    ),
+                ),
+                ("page", models.CharField(blank=True, help_text="Page or table of the publication.", max_length=64)),
+                ("licence", models.CharField(blank=True, max_length=64)),
+                (
+                    "attribution",
+                    models.CharField(blank=True, help_text="What the licence asks to be shown.", max_length=255),
+                ),
+                ("retrieved_on", models.DateField(blank=True, null=True)),
+                ("slug", models.SlugField(help_text="By which commands name it.", max_length=128, unique=True)),
+                ("zone", models.CharField(help_text="DE, FR, US-CAL-CISO, …", max_length=64)),
+                ("basis", models.CharField(choices=[("direct", "direct"), ("lifecycle", "lifecycle")], max_length=16)),
+                (
+                    "method",
+                    models.CharField(
+                        choices=[("location_based", "location_based"), ("market_based", "market_based")],
+                        default=measurements.domain.carbon.Method["LOCATION"],
+                        max_length=16,
+                    ),
+                ),
+                ("gas", models.CharField(choices=[("CO2", "CO2"), ("CO2e", "CO2e")], default="CO2e", max_length=4)),
+                (
+                    "mix",
+                    models.CharField(
+                        choices=[
+                            ("production", "production"),
+                            ("consumption", "consumption"),
+                            ("supplier", "supplier's contract"),
+                            ("residual", "residual mix"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "signal",
+                    models.CharField(
+                        choices=[("average", "average"), ("marginal", "marginal")], default="average", max_length=16
+                    ),
+                ),
+                ("packaged", models.BooleanField(default=False, editable=False, help_text="Comes with the software.")),
+                ("note", models.CharField(blank=True, max_length=1024)),
             ],
             options={
-                'verbose_name': 'carbon intensity series',
-                'verbose_name_plural': 'carbon intensity series',
-                'ordering': ['zone', 'slug'],
-                'permissions': [('manage_factors', 'Can change emission factors, PUE, tariffs, and close statements')],
+                "verbose_name": "carbon intensity series",
+                "verbose_name_plural": "carbon intensity series",
+                "ordering": ["zone", "slug"],
+                "permissions": [("manage_factors", "Can change emission factors, PUE, tariffs, and close statements")],
             },
         ),
         migrations.CreateModel(
-            name='ReferenceFactor',
+            name="ReferenceFactor",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source_title', models.CharField(max_length=255)),
-                ('source_url', models.CharField(blank=True, max_length=1024)),
-                ('edition', models.CharField(blank=True, help_text='Of the publication: a year, a number, a version.', max_length=64)),
-                ('page', models.CharField(blank=True, help_text='Page or table of the publication.', max_length=64)),
-                ('licence', models.CharField(blank=True, max_length=64)),
-                ('attribution', models.CharField(blank=True, help_text='What the licence asks to be shown.', max_length=255)),
-                ('retrieved_on', models.DateField(blank=True, null=True)),
-                ('kind', models.CharField(choices=[('fuel', 'fuel'), ('equivalent', 'equivalent')], max_length=16)),
-                ('key', models.SlugField(help_text='gas, wind-onshore, train, …', max_length=64)),
-                ('basis', models.CharField(blank=True, choices=[('direct', 'direct'), ('lifecycle', 'lifecycle')], max_length=16)),
-                ('value', models.FloatField()),
-                ('low', models.FloatField(blank=True, null=True)),
-                ('high', models.FloatField(blank=True, null=True)),
-                ('unit', models.CharField(max_length=32)),
-                ('packaged', models.BooleanField(default=False, editable=False)),
-                ('shown', models.BooleanField(default=True, help_text='Whether an equivalent is shown on pages.')),
-                ('created_at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("source_title", models.CharField(max_length=255)),
+                ("source_url", models.CharField(blank=True, max_length=1024)),
+                (
+                    "edition",
+                    models.CharField(
+                        blank=True, help_text="Of the publication: a year, a number, a version.", max_length=64
+                    ),
+                ),
+                ("page", models.CharField(blank=True, help_text="Page or table of the publication.", max_length=64)),
+                ("licence", models.CharField(blank=True, max_length=64)),
+                (
+                    "attribution",
+                    models.CharField(blank=True, help_text="What the licence asks to be shown.", max_length=255),
+                ),
+                ("retrieved_on", models.DateField(blank=True, null=True)),
+                ("kind", models.CharField(choices=[("fuel", "fuel"), ("equivalent", "equivalent")], max_length=16)),
+                ("key", models.SlugField(help_text="gas, wind-onshore, train, …", max_length=64)),
+                (
+                    "basis",
+                    models.CharField(
+                        blank=True, choices=[("direct", "direct"), ("lifecycle", "lifecycle")], max_length=16
+                    ),
+                ),
+                ("value", models.FloatField()),
+                ("low", models.FloatField(blank=True, null=True)),
+                ("high", models.FloatField(blank=True, null=True)),
+                ("unit", models.CharField(max_length=32)),
+                ("packaged", models.BooleanField(default=False, editable=False)),
+                ("shown", models.BooleanField(default=True, help_text="Whether an equivalent is shown on pages.")),
+                ("created_at", models.DateTimeField()),
             ],
             options={
-                'ordering': ['kind', 'key', 'pk'],
+                "ordering": ["kind", "key", "pk"],
             },
         ),
         migrations.AddField(
-            model_name='allocationenergy',
-            name='reserved_us',
-            field=models.BigIntegerField(help_text='Time × share of the node that it held; all shares of an instant are 1 at most.', null=True),
+            model_name="allocationenergy",
+            name="reserved_us",
+            field=models.BigIntegerField(
+                help_text="Time × share of the node that it held; all shares of an instant are 1 at most.", null=True
+            ),
         ),
         migrations.AddField(
-            model_name='jobenergy',
-            name='reserved_us',
-            field=models.BigIntegerField(db_default=0, default=0, help_text='Node-time × share of the node that was held.'),
+            model_name="jobenergy",
+            name="reserved_us",
+            field=models.BigIntegerField(
+                db_default=0, default=0, help_text="Node-time × share of the node that was held."
+            ),
         ),
         migrations.AddField(
-            model_name='projectday',
-            name='reserved_hours',
-            field=models.BinaryField(default=b'', help_text='Node-seconds × share held, 24 values'),
+            model_name="projectday",
+            name="reserved_hours",
+            field=models.BinaryField(default=b"", help_text="Node-seconds × share held, 24 values"),
         ),
         migrations.AddField(
-            model_name='projectday',
-            name='reserved_us',
-            field=models.BigIntegerField(db_default=0, default=0, help_text='Node-time × share of the node that was held.'),
+            model_name="projectday",
+            name="reserved_us",
+            field=models.BigIntegerField(
+                db_default=0, default=0, help_text="Node-time × share of the node that was held."
+            ),
         ),
         migrations.AddField(
-            model_name='typeday',
-            name='filled_hours',
-            field=models.BinaryField(default=b'', help_text='Of jobs, not part of metered_j [J], 24 float64'),
+            model_name="typeday",
+            name="filled_hours",
+            field=models.BinaryField(default=b"", help_text="Of jobs, not part of metered_j [J], 24 float64"),
         ),
         migrations.AddField(
-            model_name='typeday',
-            name='reserved_hours',
-            field=models.BinaryField(default=b'', help_text='Node-seconds × share held by jobs, 24 float64'),
+            model_name="typeday",
+            name="reserved_hours",
+            field=models.BinaryField(default=b"", help_text="Node-seconds × share held by jobs, 24 float64"),
         ),
         migrations.AddField(
-            model_name='userday',
-            name='reserved_hours',
-            field=models.BinaryField(default=b'', help_text='Node-seconds × share held, 24 values'),
+            model_name="userday",
+            name="reserved_hours",
+            field=models.BinaryField(default=b"", help_text="Node-seconds × share held, 24 values"),
         ),
         migrations.AddField(
-            model_name='userday',
-            name='reserved_us',
-            field=models.BigIntegerField(db_default=0, default=0, help_text='Node-time × share of the node that was held.'),
+            model_name="userday",
+            name="reserved_us",
+            field=models.BigIntegerField(
+                db_default=0, default=0, help_text="Node-time × share of the node that was held."
+            ),
         ),
         migrations.CreateModel(
-            name='FactorImport',
+            name="FactorImport",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source', models.CharField(max_length=1024)),
-                ('sha256', models.CharField(blank=True, max_length=64)),
-                ('read', models.BigIntegerField(default=0, help_text='Slots or values.')),
-                ('stored', models.BigIntegerField(default=0, help_text='New ones.')),
-                ('changed', models.BigIntegerField(default=0, help_text='Revised: another value than before.')),
-                ('refused', models.JSONField(default=list, help_text='[{reason, count, first_line, example}]')),
-                ('first_ms', models.BigIntegerField(null=True)),
-                ('last_ms', models.BigIntegerField(null=True)),
-                ('author', models.CharField(blank=True, max_length=255)),
-                ('created_at', models.DateTimeField()),
-                ('series', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='imports', to='measurements.intensityseries')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("source", models.CharField(max_length=1024)),
+                ("sha256", models.CharField(blank=True, max_length=64)),
+                ("read", models.BigIntegerField(default=0, help_text="Slots or values.")),
+                ("stored", models.BigIntegerField(default=0, help_text="New ones.")),
+                ("changed", models.BigIntegerField(default=0, help_text="Revised: another value than before.")),
+                ("refused", models.JSONField(default=list, help_text="[{reason, count, first_line, example}]")),
+                ("first_ms", models.BigIntegerField(null=True)),
+                ("last_ms", models.BigIntegerField(null=True)),
+                ("author", models.CharField(blank=True, max_length=255)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "series",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="imports",
+                        to="measurements.intensityseries",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-pk'],
+                "ordering": ["-pk"],
             },
         ),
         migrations.CreateModel(
-            name='SiteFactor',
+            name="SiteFactor",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source_title', models.CharField(max_length=255)),
-                ('source_url', models.CharField(blank=True, max_length=1024)),
-                ('edition', models.CharField(blank=True, help_text='Of the publication: a year, a number, a version.', max_length=64)),
-                ('page', models.CharField(blank=True, help_text='Page or table of the publication.', max_length=64)),
-                ('licence', models.CharField(blank=True, max_length=64)),
-                ('attribution', models.CharField(blank=True, help_text='What the licence asks to be shown.', max_length=255)),
-                ('retrieved_on', models.DateField(blank=True, null=True)),
-                ('reason', models.CharField(blank=True, max_length=1024)),
-                ('author', models.CharField(blank=True, help_text='Who entered it.', max_length=255)),
-                ('created_at', models.DateTimeField()),
-                ('kind', models.CharField(choices=[('pue', 'power usage effectiveness (PUE)'), ('infrastructure', 'shared infrastructure'), ('tariff', 'electricity tariff'), ('wue', 'water usage effectiveness (WUE)'), ('embodied', 'embodied emissions of a node'), ('renewable', 'renewable share of the electricity')], max_length=16)),
-                ('valid_from', models.DateField(default=datetime.date(1970, 1, 1), help_text="First day in the site's time zone; 1970-01-01: from the beginning.")),
-                ('value', models.FloatField(blank=True, help_text='Empty: not declared any more from this day on.', null=True)),
-                ('low', models.FloatField(blank=True, null=True)),
-                ('high', models.FloatField(blank=True, null=True)),
-                ('unit', models.CharField(blank=True, max_length=32)),
-                ('detail', models.JSONField(blank=True, default=dict, help_text='pue: category; tariff: bands; embodied: lifetime_years.')),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='site_factors', to='measurements.cluster')),
-                ('node_type', models.ForeignKey(blank=True, help_text='Of embodied emissions.', null=True, on_delete=django.db.models.deletion.CASCADE, to='measurements.nodetype')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("source_title", models.CharField(max_length=255)),
+                ("source_url", models.CharField(blank=True, max_length=1024)),
+                (
+                    "edition",
+                    models.CharField(
+                        blank=True, help_text="Of the publication: a year, a number, a version.", max_length=64
+                    ),
+                ),
+                ("page", models.CharField(blank=True, help_text="Page or table of the publication.", max_length=64)),
+                ("licence", models.CharField(blank=True, max_length=64)),
+                (
+                    "attribution",
+                    models.CharField(blank=True, help_text="What the licence asks to be shown.", max_length=255),
+                ),
+                ("retrieved_on", models.DateField(blank=True, null=True)),
+                ("reason", models.CharField(blank=True, max_length=1024)),
+                ("author", models.CharField(blank=True, help_text="Who entered it.", max_length=255)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("pue", "power usage effectiveness (PUE)"),
+                            ("infrastructure", "shared infrastructure"),
+                            ("tariff", "electricity tariff"),
+                            ("wue", "water usage effectiveness (WUE)"),
+                            ("embodied", "embodied emissions of a node"),
+                            ("renewable", "renewable share of the electricity"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "valid_from",
+                    models.DateField(
+                        default=datetime.date(1970, 1, 1),
+                        help_text="First day in the site's time zone; 1970-01-01: from the beginning.",
+                    ),
+                ),
+                (
+                    "value",
+                    models.FloatField(
+                        blank=True, help_text="Empty: not declared any more from this day on.", null=True
+                    ),
+                ),
+                ("low", models.FloatField(blank=True, null=True)),
+                ("high", models.FloatField(blank=True, null=True)),
+                ("unit", models.CharField(blank=True, max_length=32)),
+                (
+                    "detail",
+                    models.JSONField(
+                        blank=True, default=dict, help_text="pue: category; tariff: bands; embodied: lifetime_years."
+                    ),
+                ),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="site_factors",
+                        to="measurements.cluster",
+                    ),
+                ),
+                (
+                    "node_type",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Of embodied emissions.",
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="measurements.nodetype",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['cluster', 'kind', 'valid_from', 'pk'],
+                "ordering": ["cluster", "kind", "valid_from", "pk"],
             },
         ),
         migrations.CreateModel(
-            name='Supply',
+            name="Supply",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(blank=True, max_length=1024)),
-                ('author', models.CharField(blank=True, help_text='Who entered it.', max_length=255)),
-                ('created_at', models.DateTimeField()),
-                ('method', models.CharField(choices=[('location_based', 'location_based'), ('market_based', 'market_based')], default=measurements.domain.carbon.Method['LOCATION'], max_length=16)),
-                ('valid_from', models.DateField(default=datetime.date(1970, 1, 1), help_text="First day in the site's time zone; 1970-01-01: from the beginning.")),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='supplies', to='measurements.cluster')),
-                ('monthly', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='measurements.intensityseries')),
-                ('slots', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='measurements.intensityseries')),
-                ('yearly', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='measurements.intensityseries')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("reason", models.CharField(blank=True, max_length=1024)),
+                ("author", models.CharField(blank=True, help_text="Who entered it.", max_length=255)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "method",
+                    models.CharField(
+                        choices=[("location_based", "location_based"), ("market_based", "market_based")],
+                        default=measurements.domain.carbon.Method["LOCATION"],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "valid_from",
+                    models.DateField(
+                        default=datetime.date(1970, 1, 1),
+                        help_text="First day in the site's time zone; 1970-01-01: from the beginning.",
+                    ),
+                ),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="supplies", to="measurements.cluster"
+                    ),
+                ),
+                (
+                    "monthly",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="measurements.intensityseries",
+                    ),
+                ),
+                (
+                    "slots",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="measurements.intensityseries",
+                    ),
+                ),
+                (
+                    "yearly",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="measurements.intensityseries",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['cluster', 'method', 'valid_from', 'pk'],
+                "ordering": ["cluster", "method", "valid_from", "pk"],
             },
         ),
         migrations.CreateModel(
-            name='PriceDay',
+            name="PriceDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('prices', models.BinaryField(help_text='6 × 96 float64 by domain.carbon.Part, nan: not known')),
-                ('origin', models.BinaryField(help_text='6 × 96 int16: place in origins, -1: not known')),
-                ('origins', models.TextField(help_text='JSON list')),
-                ('embodied', models.TextField(help_text='JSON: per node type [low, central, high, place in origins] g CO2e/node-hour')),
-                ('priced_at', models.DateTimeField()),
-                ('cluster', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='measurements.cluster')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("day", models.DateField()),
+                ("prices", models.BinaryField(help_text="6 × 96 float64 by domain.carbon.Part, nan: not known")),
+                ("origin", models.BinaryField(help_text="6 × 96 int16: place in origins, -1: not known")),
+                ("origins", models.TextField(help_text="JSON list")),
+                (
+                    "embodied",
+                    models.TextField(
+                        help_text="JSON: per node type [low, central, high, place in origins] g CO2e/node-hour"
+                    ),
+                ),
+                ("priced_at", models.DateTimeField()),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, to="measurements.cluster"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['cluster', 'day'],
-                'constraints': [models.UniqueConstraint(fields=('cluster', 'day'), name='price_day_once')],
+                "ordering": ["cluster", "day"],
+                "constraints": [models.UniqueConstraint(fields=("cluster", "day"), name="price_day_once")],
             },
         ),
         migrations.CreateModel(
-            name='PublishedValue',
+            name="PublishedValue",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('resolution', models.CharField(choices=[('year', 'year'), ('month', 'month')], default='year', max_length=8)),
-                ('start', models.DateField(help_text="First day of the year or month, in the site's time zone.")),
-                ('g_per_kwh', models.FloatField(help_text='[g/kWh]')),
-                ('note', models.CharField(blank=True, help_text='provisional, estimated, …', max_length=255)),
-                ('series', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='values', to='measurements.intensityseries')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "resolution",
+                    models.CharField(choices=[("year", "year"), ("month", "month")], default="year", max_length=8),
+                ),
+                ("start", models.DateField(help_text="First day of the year or month, in the site's time zone.")),
+                ("g_per_kwh", models.FloatField(help_text="[g/kWh]")),
+                ("note", models.CharField(blank=True, help_text="provisional, estimated, …", max_length=255)),
+                (
+                    "series",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="values",
+                        to="measurements.intensityseries",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['series', 'start'],
-                'constraints': [models.UniqueConstraint(fields=('series', 'resolution', 'start'), name='published_value_once'), models.CheckConstraint(condition=models.Q(('g_per_kwh__gte', 0)), name='published_value_not_negative')],
+                "ordering": ["series", "start"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("series", "resolution", "start"), name="published_value_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("g_per_kwh__gte", 0)), name="published_value_not_negative"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Pull',
+            name="Pull",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider', models.CharField(choices=[('energy_charts', 'Energy-Charts'), ('electricity_maps', 'Electricity Maps'), ('uk_carbon_intensity', 'UK Carbon Intensity')], max_length=32)),
-                ('zone', models.CharField(help_text='As the provider names it.', max_length=64)),
-                ('enabled', models.BooleanField(default=False)),
-                ('since', models.DateField(help_text='First UTC day to be fetched.')),
-                ('cursor_ms', models.BigIntegerField(blank=True, editable=False, help_text='Fetched up to here.', null=True)),
-                ('next_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('failures', models.PositiveIntegerField(default=0, editable=False, help_text='In a row.')),
-                ('last_ok_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('last_error', models.CharField(blank=True, editable=False, max_length=1024)),
-                ('series', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='pull', to='measurements.intensityseries')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "provider",
+                    models.CharField(
+                        choices=[
+                            ("energy_charts", "Energy-Charts"),
+                            ("electricity_maps", "Electricity Maps"),
+                            ("uk_carbon_intensity", "UK Carbon Intensity"),
+                        ],
+                        max_length=32,
+                    ),
+                ),
+                ("zone", models.CharField(help_text="As the provider names it.", max_length=64)),
+                ("enabled", models.BooleanField(default=False)),
+                ("since", models.DateField(help_text="First UTC day to be fetched.")),
+                (
+                    "cursor_ms",
+                    models.BigIntegerField(blank=True, editable=False, help_text="Fetched up to here.", null=True),
+                ),
+                ("next_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("failures", models.PositiveIntegerField(default=0, editable=False, help_text="In a row.")),
+                ("last_ok_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("last_error", models.CharField(blank=True, editable=False, max_length=1024)),
+                (
+                    "series",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="pull",
+                        to="measurements.intensityseries",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['provider', 'zone'],
-                'constraints': [models.UniqueConstraint(fields=('provider', 'zone', 'series'), name='pull_once')],
+                "ordering": ["provider", "zone"],
+                "constraints": [models.UniqueConstraint(fields=("provider", "zone", "series"), name="pull_once")],
             },
         ),
         migrations.CreateModel(
-            name='SlotDay',
+            name="SlotDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('g_per_kwh', models.BinaryField(help_text='[g/kWh], 96 float64, nan: missing')),
-                ('kinds', models.BinaryField(help_text='96 uint8: 0 missing, 1 measured, 2 estimated or forecast')),
-                ('updated_at', models.DateTimeField()),
-                ('series', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='slot_days', to='measurements.intensityseries')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("day", models.DateField()),
+                ("g_per_kwh", models.BinaryField(help_text="[g/kWh], 96 float64, nan: missing")),
+                ("kinds", models.BinaryField(help_text="96 uint8: 0 missing, 1 measured, 2 estimated or forecast")),
+                ("updated_at", models.DateTimeField()),
+                (
+                    "series",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="slot_days",
+                        to="measurements.intensityseries",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['series', 'day'],
-                'constraints': [models.UniqueConstraint(fields=('series', 'day'), name='slot_day_once')],
+                "ordering": ["series", "day"],
+                "constraints": [models.UniqueConstraint(fields=("series", "day"), name="slot_day_once")],
             },
         ),
         migrations.CreateModel(
-            name='Statement',
+            name="Statement",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('year', models.PositiveSmallIntegerField(help_text="In the site's time zone.")),
-                ('edition', models.PositiveSmallIntegerField(help_text='1, then one more with each restatement.')),
-                ('figures', models.TextField(help_text='Canonical JSON, as it was hashed.')),
-                ('sha256', models.CharField(max_length=64)),
-                ('factor_edition', models.CharField(blank=True, max_length=64)),
-                ('reason', models.CharField(blank=True, help_text='Of a restatement: why.', max_length=1024)),
-                ('closed_at', models.DateTimeField()),
-                ('closed_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('cluster', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='statements', to='measurements.cluster')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("year", models.PositiveSmallIntegerField(help_text="In the site's time zone.")),
+                ("edition", models.PositiveSmallIntegerField(help_text="1, then one more with each restatement.")),
+                ("figures", models.TextField(help_text="Canonical JSON, as it was hashed.")),
+                ("sha256", models.CharField(max_length=64)),
+                ("factor_edition", models.CharField(blank=True, max_length=64)),
+                ("reason", models.CharField(blank=True, help_text="Of a restatement: why.", max_length=1024)),
+                ("closed_at", models.DateTimeField()),
+                (
+                    "closed_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "cluster",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="statements",
+                        to="measurements.cluster",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['cluster', 'year', 'edition'],
-                'constraints': [models.UniqueConstraint(fields=('cluster', 'year', 'edition'), name='statement_once')],
+                "ordering": ["cluster", "year", "edition"],
+                "constraints": [models.UniqueConstraint(fields=("cluster", "year", "edition"), name="statement_once")],
             },
         ),
     ]

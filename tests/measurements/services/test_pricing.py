@@ -236,3 +236,16 @@ def test_a_dry_run_stores_nothing(machine: Cluster) -> None:
     assert (tried.part(Part.WATER) == 0.5).all()
     assert np.isnan(price_list(machine, day, day).part(Part.WATER)).all()
     assert not SiteFactor.objects.exists()
+
+
+def test_what_a_later_supply_does_not_know_is_not_taken_from_the_one_before(cluster: Cluster) -> None:
+    years, slots = series("years"), series("slots")
+    year(years, 2024, 400.0)
+    slot_day(slots, date(2024, 5, 2), [100.0], [1])
+    supply(cluster, yearly=years)
+    supply(cluster, slots=slots, valid_from=date(2024, 5, 2))
+    prices = price_list(cluster, date(2024, 5, 1), date(2024, 5, 2))
+    midnight = datetime(2024, 5, 2, tzinfo=UTC)
+    assert at(prices, Part.LOCATION, midnight - timedelta(minutes=15)) == (400.0, "yearly")
+    assert at(prices, Part.LOCATION, midnight) == (100.0, "measured")
+    assert at(prices, Part.LOCATION, midnight + timedelta(minutes=15))[1] == ""
