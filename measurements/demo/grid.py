@@ -17,7 +17,8 @@ YEAR_DAYS = 365.25
 _GRID = 11  # part of a seed
 _FOSSIL_G, _OTHER_G, _WIND_G, _SUN_G = 780.0, 60.0, 12.0, 42.0  # lifecycle emission factors, made up
 _DEMAND, _OTHER = 1.0, 0.22  # in the grid's mean demand; what always runs
-_WIND_MEAN, _SUN_PEAK = 0.34, 0.62
+_WIND_MEAN, _SUN_PEAK = 0.36, 0.62
+_SOFT = 0.16  # how gently the last fossil station goes off
 _CHANGE_S = 5 * 3_600  # from a weekday to a weekend
 _WIND_HOURS = 30  # over which it changes
 
@@ -29,12 +30,12 @@ def intensity_g_per_kwh(seed: int, day: date) -> FloatArray:
     season = np.cos(2 * np.pi * (day.timetuple().tm_yday - 172) / YEAR_DAYS)  # 1 at midsummer
     sun = _SUN_PEAK * (0.55 + 0.45 * season) * np.clip(np.sin(np.pi * (hour - 6 + season) / (12 + 2 * season)), 0, None)
     sun = sun * _cloud(seed, day)
-    wind = _WIND_MEAN * (1 - 0.25 * season) * np.exp(0.8 * _wind(seed, day) - 0.32)
+    wind = _WIND_MEAN * (1 - 0.25 * season) * np.exp(0.6 * _wind(seed, day) - 0.18)
     weekend = np.interp(at, [0, _CHANGE_S], [_of_weekday(day - timedelta(days=1)), _of_weekday(day)])
     peaks = 0.10 * np.exp(-(((hour - 9) / 3) ** 2)) + 0.14 * np.exp(-(((hour - 19) / 2.5) ** 2))
     demand = _DEMAND * weekend * (0.86 + 0.08 * -season + peaks)
     clean = _OTHER + wind + sun
-    fossil = np.clip(demand - clean, 0.04, None)
+    fossil = _SOFT * np.logaddexp(0.0, (demand - clean) / _SOFT)  # some of it always runs
     total = clean + fossil
     intensity: FloatArray = (fossil * _FOSSIL_G + _OTHER * _OTHER_G + wind * _WIND_G + sun * _SUN_G) / total
     return intensity
