@@ -63,7 +63,10 @@ def read(source: Source, options: IntensityOptions, now_ms: int) -> IntensitySlo
     here = rows_of(table, areas, options.zone)
     inside = _only(table, np.flatnonzero(here))
     amounts = _by_row(inside, mtu) if _TYPE in table.names else _by_column(inside)
-    found, notes = intensity_of(Generation(amounts.generated, amounts.consumed), options.fuels)
+    try:
+        found, notes = intensity_of(Generation(amounts.generated, amounts.consumed), options.fuels)
+    except ValueError as fault:
+        raise UnusableFile(f"{table.where}: {fault}") from fault
     starts, ends, zone = _times(amounts.table.columns[mtu], table.names[mtu])
     spans = replace(amounts.table, columns=[starts, ends], header=("from", "to"), names=("from", "to"))
     nothing = np.zeros(len(found), bool)

@@ -40,6 +40,11 @@ def intensity_of(generation: Generation, factors: Mapping[str, float]) -> tuple[
     list of str
         Sentences for the operator.
 
+    Raises
+    ------
+    ValueError
+        If no type of production has an emission factor.
+
     Notes
     -----
     Storage is generation when it discharges, at the mean of the mix while it was charged, weighted by what charged it
@@ -55,7 +60,9 @@ def intensity_of(generation: Generation, factors: Mapping[str, float]) -> tuple[
     burnt = {fuel: amount for fuel, amount in fuels.items() if fuel not in unknown}
     values = {fuel: factors[_known(fuel, factors) or fuel] for fuel in burnt}
     notes += [f"{fuel} is counted as {_known(fuel, factors)}" for fuel in burnt if fuel not in factors]
-    found = mix_intensity(burnt, values) if burnt else np.zeros(0)
+    if not burnt:
+        raise ValueError("none of the types of production that it gives has an emission factor")
+    found = mix_intensity(burnt, values)
     if stored is None or not stored.any():
         return found, notes
     charged = _charged(generation)

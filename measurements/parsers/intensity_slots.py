@@ -81,6 +81,7 @@ def assembled(
     missing = np.isnan(value) & ~without[kept] & span.good
     taken = span.good & ~np.isnan(value)
     updated = None if columns.updated is None else _updated(part.table.columns[columns.updated], options, now_ms)
+    told = set(table.line[without].tolist())  # a line is refused once
     lines = set(part.table.line.tolist()) if not here.all() else None
     return IntensitySlots(
         start_ms=span.start_ms[taken],
@@ -91,7 +92,11 @@ def assembled(
         updated_ms=None if updated is None else updated[taken],
         read=len(table.line) + len(table.refusals),
         missing=int(missing.sum()),
-        refusals=[*table.refusals, *(r for r in refusals if lines is None or r.line in lines), *span.refusals],
+        refusals=[
+            *table.refusals,
+            *(one for one in refusals if lines is None or one.line in lines),
+            *(one for one in span.refusals if one.line not in told),
+        ],
         line=part.table.line[taken],
         elsewhere=int((~here).sum()),
         notes=span.notes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from measurements.domain.units import HOUR_MS, BoolArray, IntArray
+from measurements.domain.units import DAY_MS, HOUR_MS, BoolArray, IntArray
 
 MINUTE_MS = 60_000
 USUAL_MS = tuple(minutes * MINUTE_MS for minutes in (5, 10, 15, 20, 30, 60))
@@ -38,7 +38,8 @@ def ends_of(start_ms: IntArray) -> IntArray:
     -----
     A step holds from where it comes `SETTLED` times in a row, until another does; before the first of these that one.
     So a file may go from 30 to 15 minutes, while two steps of 30 minutes among quarter hours are two missing quarters.
-    A file too short for that has the step that it has most often.
+    Within a day of such a change either step may come (publishers change over hour by hour). A file too short to have
+    a settled step has the one that it has most often.
 
     Examples
     --------
@@ -52,7 +53,7 @@ def ends_of(start_ms: IntArray) -> IntArray:
     if not np.isin(distance, USUAL_MS).any():
         apart = f"are {np.median(distance) / MINUTE_MS:g} minutes apart" if len(distance) else "come once"
         raise NoStep(f"its times {apart}: no step of at most an hour; give it with --step, in minutes")
-    step = _step_that_holds(distance)
+    step = _both_near_changes(start_ms[:-1], distance, _step_that_holds(distance))
     return start_ms + np.append(np.minimum(distance, step), step[-1])
 
 
@@ -70,6 +71,17 @@ def _step_that_holds(distance: IntArray) -> IntArray:
     last[last < 0] = np.flatnonzero(settled)[0]
     of_run: IntArray = distance[first][last]
     return of_run[run]
+
+
+def _both_near_changes(start_ms: IntArray, distance: IntArray, step: IntArray) -> IntArray:
+    """The same, and within a day of a change the other step where the distance is just that."""
+    either = step.copy()
+    for change in np.flatnonzero(np.diff(step)) + 1:
+        first, last = np.searchsorted(start_ms, start_ms[change] + np.array([-DAY_MS, DAY_MS]))
+        near = slice(first, last)
+        known = np.isin(distance[near], step[change - 1 : change + 1])
+        either[near] = np.where(known, distance[near], either[near])
+    return either
 
 
 def _runs(distance: IntArray) -> tuple[IntArray, IntArray]:

@@ -27,10 +27,10 @@ stretches = st.lists(st.tuples(moments, lengths, joules), max_size=12)
 def test_rows_are_added_quarter_by_quarter(given_rows: list[tuple[int, list[float]]], window: tuple[int, int]) -> None:
     low, count = window
     wanted = [0.0] * count
-    for first, values in given_rows:
+    for begin, values in given_rows:
         for i, value in enumerate(values):
-            if low <= first + i < low + count:
-                wanted[first + i - low] += value
+            if low <= begin + i < low + count:
+                wanted[begin + i - low] += value
     first = np.array([row[0] for row in given_rows], np.int64)
     got = slot_sums(first, [packed(np.array(row[1])) for row in given_rows], low, count)
     assert got.tolist() == wanted, "in the order of the rows, to the last bit"

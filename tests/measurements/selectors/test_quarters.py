@@ -21,6 +21,7 @@ from tests.portal import world
 
 pytestmark = [pytest.mark.django_db]
 DAY = date.fromisoformat(world.DAY)
+BOBS_TRAIN_J = (250 / 2 + 100) * world.HOUR  # half of the rest, and gpu1
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +39,7 @@ def type_of(name: str) -> int:
 
 def test_a_job_by_quarter_hour() -> None:
     got = energy_quarters(AllocationEnergy.objects.filter(job__job_id="123"))
-    thin1 = [100.0 * s for s in (900, 330, 570, 900)]  # silent from 01:20:30 to 01:39:30
+    thin1 = [100.0 * s for s in (900, 330, 330, 900)]  # silent from 01:20:30 to 01:39:30
     assert (got.first, got.last, got.days) == (DAY, DAY, 1)
     assert got.metered_j[4:8] == pytest.approx([part + 200.0 * 900 for part in thin1])
     assert got.metered_j.sum() == pytest.approx(world.WIDE_J)
@@ -74,7 +75,7 @@ def test_what_is_filled_lies_where_the_roll_up_has_it() -> None:
 def test_days_may_be_asked_for_and_rows_outside_are_left_out() -> None:
     wide = energy_quarters(rows_of("bob"), DAY - timedelta(days=1), DAY + timedelta(days=1))
     assert (wide.first, wide.days) == (DAY - timedelta(days=1), 3)
-    assert wide.metered_j[96:192].sum() == wide.metered_j.sum() == pytest.approx(world.TRAIN_J + world.BOBS_J)
+    assert wide.metered_j[96:192].sum() == wide.metered_j.sum() == pytest.approx(BOBS_TRAIN_J + world.BOBS_J)
     assert wide.node_hours[type_of("thin")].tolist() == [0.0, 1.0, 0.0]
     later = energy_quarters(rows_of("bob"), DAY + timedelta(days=1), DAY + timedelta(days=1))
     assert not later.metered_j.any()
@@ -121,4 +122,4 @@ def test_a_node_that_nobody_described_reserves_nothing_of_any_type() -> None:
     NodeConfig.objects.filter(node__name="thin2").delete()
     got = energy_quarters(rows_of("bob"))
     assert set(got.node_hours) == {type_of("mixed")}
-    assert got.metered_j.sum() == pytest.approx(world.TRAIN_J + world.BOBS_J)
+    assert got.metered_j.sum() == pytest.approx(BOBS_TRAIN_J + world.BOBS_J)
