@@ -13,7 +13,7 @@ RUN groupadd --gid 10001 joulebook \
     && install --directory --owner 10001 --group 10001 --mode 0750 /var/lib/joulebook
 COPY --from=dependencies /opt/joulebook /opt/joulebook
 WORKDIR /srv/joulebook
-COPY manage.py ./
+COPY manage.py pyproject.toml CHANGELOG.md ./
 COPY measurements ./measurements
 COPY portal ./portal
 COPY workers ./workers

@@ -46,6 +46,7 @@ trial: $(VENV)/.locked
 
 run: $(VENV)/.locked
 	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py load_factors
 	@echo "Joulebook is at $$JOULEBOOK_SITE_URL (stop it with Ctrl-C)"
 	@$(SERVE)
 

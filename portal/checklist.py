@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from measurements.parsers.time_zone_country import country_of
 from measurements.selectors.setup import Checklist, Item, State, Step
 
 PYTHON = ".venv/bin/python manage.py"
@@ -55,20 +57,34 @@ def _sentence(item: Item) -> str:
             Step.SIGN_IN: _("There is somebody who can log in."),
             Step.POWER: _("Power samples come in."),
             Step.JOBS: _("Job records have come in."),
+            Step.PUE: _("A PUE is declared, or the facility's meter gives it."),
+            Step.FACTOR: _("A carbon intensity is declared: energy becomes emissions."),
         }[item.step]
     return {
         Step.SIGN_IN: _("Nobody can log in yet: make an administrator."),
         Step.NODES: _("No node is known: describe them from what Slurm says, from a ClusterCockpit file or a table."),
         Step.POWER: _("No power sample is known: give the log of any meter of the nodes."),
         Step.JOBS: _("No job is known: export them from the batch system."),
-        Step.PUE: _("Comes with a later version. Energy needs none; emissions will."),
-        Step.FACTOR: _("Comes with a later version. Energy needs none; emissions will."),
+        Step.PUE: _(
+            "None is declared: emissions leave out cooling and power distribution, and say so. A facility meter in the "
+            "list of nodes measures it; or declare the one that the computing centre reports."
+        ),
+        Step.FACTOR: _(
+            "No carbon intensity is declared, so there are no emissions yet. Published values of some 90 countries "
+            "come with Joulebook: name the country whose grid feeds the cluster by its code (DE, FR, GB, …)."
+        ),
     }[item.step]
 
 
+def _zone() -> str:
+    """The country of the site's time zone, where it is of one."""
+    return country_of(timezone.get_default_timezone_name()) or "CODE"
+
+
 def _commands(item: Item, cluster: str) -> tuple[str, ...]:
-    if item.state != State.MISSING:
+    if item.state == State.DONE:
         return ()
+    lacking = item.cluster or cluster
     fields = "JobID,JobIDRaw,Cluster,Partition,Account,User,UID,Submit,Start,End,ElapsedRaw,State,NNodes,NCPUS"
     return {
         Step.SIGN_IN: (f"{PYTHON} createsuperuser",),
@@ -83,4 +99,6 @@ def _commands(item: Item, cluster: str) -> tuple[str, ...]:
             f"{PYTHON} ingest_jobs jobs.txt --cluster {cluster} --time-zone UTC",
             f"{PYTHON} attribute --cluster {cluster}",
         ),
+        Step.PUE: (f"{PYTHON} set_factors --cluster {lacking} --pue VALUE --source TEXT",),
+        Step.FACTOR: (f"{PYTHON} load_factors", f"{PYTHON} set_factors --cluster {lacking} --zone {_zone()}"),
     }[item.step]

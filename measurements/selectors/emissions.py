@@ -96,12 +96,23 @@ class MachineFootprints:
     prices: PriceList
 
 
-def cluster_footprints(cluster: Cluster, start_ms: int, end_ms: int, now_ms: int) -> MachineFootprints:
-    """In [start, end), both on quarter hours; two queries. No node-hour after ``now_ms`` is anybody's yet."""
+def cluster_footprints(
+    cluster: Cluster,
+    start_ms: int,
+    end_ms: int,
+    now_ms: int,
+    prices: PriceList | None = None,
+    rows: pd.DataFrame | None = None,
+) -> MachineFootprints:
+    """In [start, end), both on quarter hours; two queries. No node-hour after ``now_ms`` is anybody's yet.
+
+    ``prices`` of the same UTC days are taken in place of the cluster's own: what would be. ``rows`` are roll-ups that
+    were read already (`type_days.type_day_frame`), of these days at least: then it is one query.
+    """
     first, last = day_from_ms(start_ms), day_from_ms(max(end_ms - 1, start_ms))
-    rows = TypeDay.objects.filter(cluster=cluster, day__gte=first, day__lte=last).order_by("day", "node_type_id")
-    frame = frame_of(rows.values_list(*_MACHINE_COLUMNS, "nodes"), (*_MACHINE_COLUMNS, "nodes"))
-    prices = price_list(cluster, first, last, set(frame["day"]))
+    frame = _of_days(cluster, first, last) if rows is None else rows[rows["day"].between(first, last)]
+    if prices is None:
+        prices = price_list(cluster, first, last, set(frame["day"]))
     inside = (prices.at_ms >= start_ms) & (prices.at_ms < end_ms)
     metered = rolled_up(frame, first, last, "metered_quarters")
     own = rolled_up(frame, first, last, "unallocated_quarters")
@@ -109,6 +120,11 @@ def cluster_footprints(cluster: Cluster, start_ms: int, end_ms: int, now_ms: int
     free_s = {kind: wall - metered.reserved_s[kind] for kind, wall in _wall_s(frame, prices.at_ms, now_ms).items()}
     nobodys = Energies(first, own.metered_j, np.zeros(len(inside)), free_s)
     return MachineFootprints(jobs.priced(prices, inside), nobodys.priced(prices, inside), prices)
+
+
+def _of_days(cluster: Cluster, first: date, last: date) -> pd.DataFrame:
+    rows = TypeDay.objects.filter(cluster=cluster, day__gte=first, day__lte=last).order_by("day", "node_type_id")
+    return frame_of(rows.values_list(*_MACHINE_COLUMNS, "nodes"), (*_MACHINE_COLUMNS, "nodes"))
 
 
 def _wall_s(frame: pd.DataFrame, at_ms: IntArray, now_ms: int) -> dict[int, FloatArray]:

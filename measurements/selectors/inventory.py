@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from django.db.models import Count, Max, OuterRef, Subquery
+from django.db.models import Count, Max, Subquery
 
 from measurements.domain.packing import unpacked
 from measurements.domain.units import QUARTER_MS, QUARTERS_PER_DAY, FloatArray, IntArray, day_from_ms, day_start_ms
@@ -59,32 +59,33 @@ class Inventory:
 
 
 def inventory(cluster: Cluster) -> Inventory:
-    """One row a node is read here, and no more of it than when it was heard last."""
-    rows = Node.objects.filter(cluster=cluster).order_by("name")
-    found = list(rows.values_list("pk", "name", "level", "parent_id", "last_sample_ms"))
-    above = tuple(MeterAbove(pk, name, level, up) for pk, name, level, up, _ in found if level != Node.Level.NODE)
-    waiting, interval_ms = _waiting_and_interval(cluster)
-    nodes = [(up, last) for _, _, level, up, last in found if level == Node.Level.NODE]
+    """One row a node is read here, and no more of it than when it was heard last; one query."""
+    rows = Node.objects.filter(cluster=cluster).annotate(waiting=_waiting(cluster), longest_ms=_interval_ms(cluster))
+    columns = ("pk", "name", "level", "parent_id", "last_sample_ms", "waiting", "longest_ms")
+    found = list(rows.order_by("name").values_list(*columns))
+    above = tuple(MeterAbove(*row[:4]) for row in found if row[2] != Node.Level.NODE)
+    nodes = [(up, last) for _, _, level, up, last, *_ in found if level == Node.Level.NODE]
+    waiting, interval_ms = found[0][5:] if found else (None, None)
     return Inventory(
         nodes=len(nodes),
         nodes_below=sum(up is not None for up, _ in nodes),
         last_ms=np.sort(np.array([last for _, last in nodes if last is not None], np.int64)),
-        silent_after_ms=max(QUARTER_MS, SILENT_INTERVALS * interval_ms),
-        node_days_waiting=waiting,
+        silent_after_ms=max(QUARTER_MS, SILENT_INTERVALS * (interval_ms or 0)),
+        node_days_waiting=waiting or 0,
         above=above,
     )
 
 
-def _waiting_and_interval(cluster: Cluster) -> tuple[int, int]:
-    """Node-days to be booked, and the longest interval [ms] that is declared of a node's meter; in one query."""
-    waiting = DirtyNodeDay.objects.filter(cluster=OuterRef("pk")).order_by().values("cluster")
-    declared = ChannelPeriod.objects.filter(channel__node__cluster=OuterRef("pk"), channel__name="node").order_by()
-    row = Cluster.objects.filter(pk=cluster.pk).values_list(
-        Subquery(waiting.annotate(count=Count("pk")).values("count")),
-        Subquery(declared.values("channel__node__cluster").annotate(most=Max("nominal_ms")).values("most")),
-    )
-    count, longest = row.get()
-    return count or 0, longest or 0
+def _waiting(cluster: Cluster) -> Subquery:
+    """Node-days to be booked: the same beside each node, and computed once."""
+    rows = DirtyNodeDay.objects.filter(cluster=cluster).order_by().values("cluster")
+    return Subquery(rows.annotate(count=Count("pk")).values("count"))
+
+
+def _interval_ms(cluster: Cluster) -> Subquery:
+    """Likewise the longest interval that is declared of a node's meter."""
+    rows = ChannelPeriod.objects.filter(channel__node__cluster=cluster, channel__name="node").order_by()
+    return Subquery(rows.values("channel__node__cluster").annotate(most=Max("nominal_ms")).values("most"))
 
 
 # --- What is drawn outside of nodes -------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 from django.db.models import Q, QuerySet
 
 from measurements.domain.quality import ratio
@@ -25,7 +26,7 @@ from measurements.domain.units import (
 from measurements.models import Cluster, TypeDay
 from measurements.selectors.history import day_bounds_ms
 from measurements.selectors.inventory import Inventory, Other, inventory, other_energy
-from measurements.selectors.type_days import SUMS, Quarters, TypeDays, type_days
+from measurements.selectors.type_days import SUMS, Quarters, TypeDays, type_day_frame, type_days_of
 
 HOURLY_UP_TO_DAYS = 2  # so many days are shown hour by hour
 _POWER_STEPS = (
@@ -134,6 +135,7 @@ class ClusterReport:
     power: PowerSeries
     now: PowerNow | None
     machine: Inventory
+    rows: pd.DataFrame = field(repr=False, compare=False)  # what all of it is made of; emissions are as well
 
     @property
     def days(self) -> int:
@@ -148,7 +150,8 @@ def cluster_report(cluster: Cluster, first: date, last: date, zone: ZoneInfo, no
     days = day_bounds_ms(first, last, zone)
     start, end = int(days[0]), int(days[-1])
     before = int(day_bounds_ms(first - timedelta(days=length), first, zone)[0])
-    rows = type_days(_rows(cluster, before, end, now_ms), now_ms)
+    frame = type_day_frame(_rows(cluster, before, end, now_ms))
+    rows = type_days_of(frame, now_ms)
     every = rows.together()
     known_ms = _known_ms(every)
     machine = inventory(cluster)
@@ -173,6 +176,7 @@ def cluster_report(cluster: Cluster, first: date, last: date, zone: ZoneInfo, no
         power=_power(every, _power_edges(days, length, until)),
         now=_power_now(every, known_ms, machine),
         machine=machine,
+        rows=frame,
     )
 
 

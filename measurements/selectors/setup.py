@@ -7,10 +7,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from django.contrib.auth.models import User
-from django.db.models import Max, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 
+from measurements.domain.carbon import Method
 from measurements.domain.units import datetime_from_ms
-from measurements.models import Batch, Cluster, Node
+from measurements.models import Batch, Cluster, Node, SiteFactor, Supply
 
 
 class State(StrEnum):
@@ -18,7 +19,7 @@ class State(StrEnum):
 
     DONE = "done"
     MISSING = "missing"
-    LATER = "later"  # of a later version: nothing to do yet
+    OPTIONAL = "optional"  # figures are made without it, and say so
 
 
 class Step(StrEnum):
@@ -40,6 +41,7 @@ class Item:
     state: State
     count: int = 0
     seen_at: datetime | None = None
+    cluster: str = ""  # the first that lacks it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +53,46 @@ class Checklist:
 
 
 def checklist() -> Checklist:
-    """How far the set-up is; five queries."""
+    """How far the set-up is; four queries."""
     people = User.objects.filter(is_active=True).aggregate(seen_at=Max("last_login"), newest=Max("pk"))
-    machine = Node.objects.aggregate(newest_ms=Max("last_sample_ms"))
+    machine = Node.objects.aggregate(
+        newest_ms=Max("last_sample_ms"), nodes=Count("pk", filter=Q(level=Node.Level.NODE))
+    )
     jobs_at = jobs_taken().aggregate(newest=Max("committed_at"))["newest"]
     newest_ms = machine["newest_ms"]
-    nodes = Node.objects.filter(level=Node.Level.NODE).count()
+    nodes = machine["nodes"]
+    clusters = _clusters()
+    without_pue = [name for name, has_pue, _ in clusters if not has_pue]
+    without_supply = [name for name, _, has_supply in clusters if not has_supply]
     return Checklist(
         (
             Item(Step.SIGN_IN, _state(people["newest"] is not None), seen_at=people["seen_at"]),
             Item(Step.NODES, _state(nodes > 0), nodes),
             Item(Step.POWER, _state(newest_ms is not None), seen_at=_instant(newest_ms)),
             Item(Step.JOBS, _state(jobs_at is not None), seen_at=jobs_at),
-            Item(Step.PUE, State.LATER),
-            Item(Step.FACTOR, State.LATER),
+            Item(
+                Step.PUE,
+                State.OPTIONAL if without_pue or not clusters else State.DONE,
+                cluster="".join(without_pue[:1]),
+            ),
+            Item(
+                Step.FACTOR,
+                _state(bool(clusters) and not without_supply),
+                cluster="".join(without_supply[:1]),
+            ),
         ),
-        tuple(Cluster.objects.values_list("name", flat=True)),
+        tuple(name for name, *_ in clusters),
     )
+
+
+def _clusters() -> list[tuple[str, bool, bool]]:
+    """Name, whether there is a PUE (typed or metered), and whether there is a carbon intensity."""
+    of_cluster = {"cluster": OuterRef("pk")}
+    typed = SiteFactor.objects.filter(**of_cluster, kind=SiteFactor.Kind.PUE)
+    metered = Node.objects.filter(**of_cluster, level=Node.Level.FACILITY, last_sample_ms__isnull=False)
+    supplies = Supply.objects.filter(**of_cluster, method=Method.LOCATION)
+    found = Cluster.objects.annotate(has_pue=Exists(typed) | Exists(metered), has_supply=Exists(supplies))
+    return list(found.values_list("name", "has_pue", "has_supply"))
 
 
 def jobs_taken() -> QuerySet[Batch]:

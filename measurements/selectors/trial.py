@@ -124,6 +124,7 @@ class TrialFigures:
     unrated_nodes: int
     clocks: ClockFit | None
     gpus: Gpus
+    facility_measured: bool  # by a meter above all nodes
 
 
 def trial_figures(cluster: Cluster, now_ms: int) -> TrialFigures:
@@ -149,7 +150,12 @@ def trial_figures(cluster: Cluster, now_ms: int) -> TrialFigures:
         unrated_nodes=_unrated(cluster),
         clocks=clock_fit(node_hours(parts, measured & held_ids)),
         gpus=gpus_of(cluster),
+        facility_measured=_measured(cluster, Node.Level.FACILITY),
     )
+
+
+def _measured(cluster: Cluster, level: str) -> bool:
+    return Node.objects.filter(cluster=cluster, level=level, last_sample_ms__isnull=False).exists()
 
 
 def _nodes(cluster: Cluster) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from django.db.models import QuerySet
 
 from measurements.domain.packing import stacked, unpacked
@@ -22,6 +23,7 @@ from measurements.domain.units import (
     day_start_ms,
 )
 from measurements.models import TypeDay
+from measurements.selectors.frames import frame_of
 
 HOURS_PER_DAY = 24
 QUARTERS_PER_HOUR = 4
@@ -36,6 +38,7 @@ _COLUMNS = (
     "metered_quarters",
     "unallocated_quarters",
 )
+_OF_EMISSIONS = ("node_type_id", "filled_hours", "reserved_hours")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,21 @@ def quarter_starts_ms(day_ms: IntArray) -> IntArray:
 
 def type_days(rows: QuerySet[TypeDay], now_ms: int) -> TypeDays:
     """Some rows of one cluster; time after ``now_ms`` is no gap."""
-    found = list(rows.order_by("day", "node_type__name").values_list(*_COLUMNS))
+    return type_days_of(frame_of(_ordered(rows).values_list(*_COLUMNS), _COLUMNS), now_ms)
+
+
+def type_day_frame(rows: QuerySet[TypeDay]) -> pd.DataFrame:
+    """Some rows of one cluster with all that `type_days_of` and `emissions.cluster_footprints` need; one query."""
+    return frame_of(_ordered(rows).values_list(*_COLUMNS, *_OF_EMISSIONS), (*_COLUMNS, *_OF_EMISSIONS))
+
+
+def _ordered(rows: QuerySet[TypeDay]) -> QuerySet[TypeDay]:
+    return rows.order_by("day", "node_type__name")
+
+
+def type_days_of(frame: pd.DataFrame, now_ms: int) -> TypeDays:
+    """Rows of `type_day_frame` as columns."""
+    found = list(frame[list(_COLUMNS)].itertuples(index=False, name=None))
     days, names, nodes, measured, off, covered, metered, unallocated = zip(*found, strict=True) if found else [()] * 8
     types = tuple(sorted(set(names)))
     place = {name: i for i, name in enumerate(types)}

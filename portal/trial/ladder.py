@@ -38,6 +38,11 @@ def ladder(figures: TrialFigures, energy: Energy) -> Iterator[Rung]:
             _("accelerators that were held and idle"),
             figures.gpus.held_s > 0,
         ),
+        (
+            _("+ the facility's meter"),
+            _("a measured PUE in place of an assumed one"),
+            figures.facility_measured,
+        ),
     )
     following = True
     for place, (data, gives, reached) in enumerate(rungs):
@@ -55,7 +60,6 @@ def ladder(figures: TrialFigures, energy: Energy) -> Iterator[Rung]:
             following = False
     later = _("comes with a later version")
     yield Rung(_("+ declared work (images, steps, ns/day)"), _("energy for each unit of work"), "later", later)
-    yield Rung(_("+ the facility's meter"), _("a measured PUE in place of an assumed one"), "later", later)
 
 
 def next_steps(figures: TrialFigures, energy: Energy, guessed: int) -> Iterator[str]:

@@ -12,9 +12,13 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client, override_settings
+from pytest_django import DjangoAssertNumQueries
 
 from measurements.demo.note import Simulated, write_note
 from measurements.demo.people import LOOK_AS
+from measurements.models import Cluster
+from measurements.selectors.setup import checklist
+from portal.checklist import Line
 from tests.conftest import People
 from tests.portal import world
 
@@ -99,7 +103,7 @@ def test_outside_a_demo_nobody_is_let_in(client: Client) -> None:
 
 
 def states(client: Client) -> list[str]:
-    """The set-up's steps as the page shows them: done, missing, or not needed yet."""
+    """The set-up's steps as the page shows them: done, missing, or optional."""
     return [line.state for line in client.get("/").context["checklist"]]
 
 
@@ -109,14 +113,14 @@ def run(*argv: str) -> None:
 
 def test_a_new_site_tells_its_steps_and_each_command_takes_one(client: Client, tmp_path: Path) -> None:
     page = text(client)
-    assert states(client) == ["missing"] * 4 + ["later"] * 2
+    assert states(client) == ["missing"] * 4 + ["optional", "missing"]
     assert "manage.py createsuperuser" in page
     assert "manage.py load_nodes nodes.txt --cluster NAME" in page
 
     root = User.objects.create_superuser("root", password="a long password")
     assert client.get("/").status_code == 302, "from now on there is something to keep"
     client.force_login(root)
-    assert states(client) == ["done", *["missing"] * 3, *["later"] * 2]
+    assert states(client) == ["done", *["missing"] * 3, "optional", "missing"]
 
     (tmp_path / "nodes.csv").write_text(world.NODES)
     run("load_nodes", str(tmp_path / "nodes.csv"), "--cluster", "alpha")
@@ -139,6 +143,35 @@ def test_a_new_site_tells_its_steps_and_each_command_takes_one(client: Client, t
     world.build(tmp_path)
     assert client.get("/").context.get("checklist") is None, "complete: it is on /operations/ only"
     assert "Job records have come in." in text(client, "/operations/")
+
+
+@pytest.mark.usefixtures("site")
+def test_emissions_take_the_commands_that_the_set_up_names(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+
+    def steps() -> dict[str, Line]:
+        return {line.title: line for line in client.get("/operations/").context["checklist"]}
+
+    pue, factor = "Power usage effectiveness (PUE)", "Emission factor"
+    with override_settings(TIME_ZONE="Europe/Paris"):
+        assert (steps()[pue].state, steps()[factor].state) == ("optional", "missing")
+        commands = [command.split("manage.py ")[1].split() for command in steps()[factor].commands]
+    assert commands == [["load_factors"], ["set_factors", "--cluster", "alpha", "--zone", "FR"]]
+    for command in commands:
+        run(*command)
+    run("set_factors", "--cluster", "alpha", "--pue", "1.4", "--source", "report")
+    assert (steps()[pue].state, steps()[factor].state) == ("done", "done")
+    assert "A carbon intensity is declared: energy becomes emissions." in text(client, "/operations/")
+    assert (steps()[pue].commands, steps()[factor].commands) == ((), ())
+
+    Cluster.objects.create(name="later")
+    assert (steps()[pue].state, steps()[factor].state) == ("optional", "missing")
+    assert steps()[factor].commands[1].endswith("set_factors --cluster later --zone CODE")
+
+
+def test_the_checklist_takes_four_queries(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(4):
+        checklist()
 
 
 def test_the_steps_are_for_operators(client: Client, people: People) -> None:
