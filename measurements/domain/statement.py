@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 METHOD = "1"  # one more whenever a line of a statement is computed in another way
+ROUNDING = 1e-9  # of a sum: less is no energy
 _NOT_STATED = ("method", "version")  # another version alone changes no figure
 
 
@@ -33,6 +34,7 @@ class StatementPeriod:
     start: str  # ISO, first day in the site's zone
     end: str  # ISO, first day after it
     over: bool
+    recorded_share: float  # of the time that is over: the ledger has a node in service then
     wall_s: float  # node-seconds, as all times here
     covered_s: float
     off_s: float
@@ -88,6 +90,11 @@ class StatementPeriod:
         return self.covered_s / on_s if on_s else None
 
     @property
+    def beyond_shown_j(self) -> float:
+        """``beyond_j`` without what only the rounding of sums left of it."""
+        return self.beyond_j if abs(self.beyond_j) > ROUNDING * self.facility_j else 0.0
+
+    @property
     def facility_metered_share(self) -> float:
         """How much of the facility's energy its meter shows."""
         return self.facility_metered_j / self.facility_j if self.facility_j else 0.0
@@ -140,7 +147,7 @@ def hash_of(text: str) -> str:
 
 
 def read(text: str) -> StatementFigures:
-    """What `canonical` wrote; keys that a later version added are left out."""
+    """What `canonical` wrote, in this version or an earlier one: what that did not state is None."""
     said = json.loads(text)
     return StatementFigures(
         **{
@@ -154,14 +161,14 @@ def read(text: str) -> StatementFigures:
 
 def _period(said: Mapping[str, Any]) -> StatementPeriod:
     embodied = {
-        name: None if said[name] is None else EmbodiedFigures(**_known(EmbodiedFigures, said[name]))
+        name: EmbodiedFigures(**_known(EmbodiedFigures, said[name])) if said.get(name) else None
         for name in ("embodied_jobs", "embodied_own")
     }
     return StatementPeriod(**{**_known(StatementPeriod, said), **embodied})
 
 
 def _known(kind: type, said: Mapping[str, Any]) -> dict[str, Any]:
-    return {field.name: said[field.name] for field in fields(kind)}
+    return {field.name: said.get(field.name) for field in fields(kind)}
 
 
 # --- What differs ----------------------------------------------------------------------------------

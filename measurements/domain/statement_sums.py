@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
-from measurements.domain.carbon import G_PER_KG, Origin, Part, PriceList, Rung
+from measurements.domain.carbon import G_PER_KG, EmbodiedRate, Origin, Part, PriceList, Rung
 from measurements.domain.chain import Embodied, Slots, embodied_of, slots
 from measurements.domain.statement import EmbodiedFigures, FactorUse, StatementPeriod
 from measurements.domain.units import (
@@ -133,9 +133,9 @@ def _facility(year: LedgerYear, computed_j: FloatArray) -> tuple[FloatArray, Boo
     return np.where(metered, year.meter_j, computed_j), metered
 
 
-def _is(prices: PriceList, part: Part, wanted: object) -> BoolArray:
+def _is(prices: PriceList, part: Part, wanted: Callable[[Origin], bool]) -> BoolArray:
     """In which quarter hours a factor's origin is as wanted."""
-    flags = np.array([wanted(o) for o in prices.origins] + [False])  # type: ignore[operator]
+    flags = np.array([wanted(o) for o in prices.origins] + [False])
     found: BoolArray = flags[prices.origin[part]]
     return found
 
@@ -146,6 +146,7 @@ def _energy_columns(
     infrastructure_j = jobs.infrastructure_j + own.infrastructure_j
     computed_j = jobs.facility_j + own.facility_j
     return {
+        "recorded_share": _share(sums.of(year.wall_s > 0), sums.of(year.prices.at_ms + QUARTER_MS <= year.now_ms)),
         "wall_s": sums.of(year.wall_s),
         "covered_s": sums.of(year.covered_s),
         "off_s": sums.of(year.off_s),
@@ -204,13 +205,17 @@ def _cost(sums: _Sums, prices: PriceList, facility_j: FloatArray) -> list[dict[s
     currencies = sorted({o.unit.partition("/")[0] for i, o in enumerate(prices.origins) if _prices_tariff(prices, i)})
     found: list[dict[str, float]] = [{} for _ in range(sums.count + 1)]
     for currency in currencies:
-        mine = _is(prices, Part.TARIFF, lambda o, c=currency: o.unit.partition("/")[0] == c)
+        mine = _is(prices, Part.TARIFF, _in(currency))
         priced_j = sums.of(facility_j * mine)
         amounts = sums.of(np.where(mine, facility_j / J_PER_KWH * np.nan_to_num(prices.part(Part.TARIFF)), 0.0))
         for row, joules, amount in zip(found, priced_j, amounts, strict=True):
             if joules:
                 row[currency] = amount
     return found
+
+
+def _in(currency: str) -> Callable[[Origin], bool]:
+    return lambda origin: origin.unit.partition("/")[0] == currency
 
 
 def _prices_tariff(prices: PriceList, place: int) -> bool:
@@ -266,7 +271,7 @@ def _embodied(year: LedgerYear, seconds: Mapping[int, FloatArray], edges_ms: Int
 
 def _node_hours(
     prices: PriceList, seconds: Mapping[int, FloatArray], start_ms: int, end_ms: int
-) -> tuple[dict[int, FloatArray], Sequence[Mapping[int, object]]]:
+) -> tuple[dict[int, FloatArray], Sequence[Mapping[int, EmbodiedRate]]]:
     """By UTC day those between two instants, and the rates of these days."""
     first = (start_ms - int(prices.at_ms[0])) // DAY_MS
     last = -(-(end_ms - int(prices.at_ms[0])) // DAY_MS)
@@ -286,7 +291,7 @@ def _figures(found: Embodied | None) -> EmbodiedFigures | None:
 
 
 def factor_uses(year: LedgerYear, edges_ms: IntArray) -> list[tuple[str, float, Origin]]:
-    """Part of the chain, share of what it priced, and where the factor is from; those that priced nothing are left out."""
+    """Part of the chain, share of what it priced, and where the factor is from; only those that priced anything."""
     prices = year.prices
     inside = (prices.at_ms >= edges_ms[0]) & (prices.at_ms < edges_ms[-1])
     jobs, own = slots(year.jobs_j + year.filled_j, prices), slots(year.own_j, prices)
@@ -311,7 +316,7 @@ def _embodied_uses(year: LedgerYear, edges_ms: IntArray) -> list[tuple[str, floa
             whole += float(by_day.sum())
             for count, rate in zip(by_day.tolist(), (of_day.get(kind) for of_day in rates), strict=True):
                 if rate is not None and count:
-                    hours[rate.origin] = hours.get(rate.origin, 0.0) + count  # type: ignore[attr-defined]
+                    hours[rate.origin] = hours.get(rate.origin, 0.0) + count
     return [("embodied", count / whole, origin) for origin, count in hours.items() if whole]
 
 
