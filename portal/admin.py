@@ -211,3 +211,6 @@ class PendingCorrectionAdmin(ReadOnlyAdmin):
     list_display = ["day", "cluster", "content", "rows", "batch"]
     list_filter = ["cluster", "content"]
     exclude = ["payload"]
+
+
+from portal import admin_carbon  # noqa: E402, F401 - importing registers it; it builds on what stands above

@@ -38,6 +38,7 @@ PLACES: tuple[tuple[str, Any, Allowed], ...] = (
     ("energy", _("My energy"), lambda user: True),
     ("jobs", _("Jobs"), lambda user: True),
     ("clusters", _("Clusters"), lambda user: True),
+    ("carbon", _("Carbon"), lambda user: True),
     ("operations", _("Operations"), _operates),
     ("admin:index", pgettext_lazy("navigation", "Admin"), lambda user: user.is_staff),
 )

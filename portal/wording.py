@@ -198,20 +198,24 @@ def _on_what(history: History) -> str:
     return _("%(share)s of it was drawn on nodes of type %(type)s.") % {"share": share, "type": history.node_types[0]}
 
 
+def before_words(days: int) -> str:
+    """The time that a period is compared with, at the beginning of a sentence."""
+    return ngettext("On the day before", "In the %(days)d days before", days) % {"days": days}
+
+
 def _against_before(history: History) -> str:
-    days = len(history.days)
-    when = ngettext("On the day before", "In the %(days)d days before", days) % {"days": days}
+    when = before_words(len(history.days))
     if not history.previous_elapsed_s:
         return _("%(when)s none of your jobs ran.") % {"when": when}
     return compared(when, history.energy_j, history.previous_j)
 
 
-def compared(when: str, energy_j: float, previous_j: float) -> str:
-    """An energy against that of an earlier time, which ``when`` names; empty if that was nothing."""
-    if previous_j <= 0:
+def compared(when: str, value: float, previous: float, quantity: str = "energy") -> str:
+    """A quantity against that of an earlier time, which ``when`` names; empty if that was nothing."""
+    if previous <= 0:
         return ""
-    ratio = energy_j / previous_j
-    values = {"when": when, "energy": format_quantity(previous_j, "energy"), "ratio": number(ratio)}
+    ratio = value / previous
+    values = {"when": when, "energy": format_quantity(previous, quantity), "ratio": number(ratio)}
     values["change"] = f"{abs(ratio - 1) * 100:.0f}{NBSP}%"
     if abs(ratio - 1) <= CLOSE:
         return _("%(when)s it was %(energy)s, about as much.") % values

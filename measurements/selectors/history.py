@@ -15,9 +15,11 @@ from measurements.domain.chain import Footprint, slots, together
 from measurements.domain.packing import stacked
 from measurements.domain.profiles import HOURS_PER_DAY
 from measurements.domain.quality import ratio
+from measurements.domain.timeshift import time_resolved
 from measurements.domain.units import (
     QUARTER_MS,
     QUARTERS_PER_DAY,
+    BoolArray,
     FloatArray,
     IntArray,
     day_from_ms,
@@ -61,6 +63,7 @@ class Quarters:
     location_g: FloatArray  # emitted by them; nan: not known
     market_g: FloatArray
     grid_g_per_kwh: FloatArray  # of the cluster on which most was drawn, location-based; nan: not known
+    grid_resolved: BoolArray  # where that is known of the quarter hour itself, not as a mean of a longer time
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,12 +229,14 @@ def _emitted(rows: pd.DataFrame, bounds: IntArray, length: int) -> _Emitted:
     by_slot = {pk: slots(energies[pk].node_j, prices[pk]) for pk in prices}
     heaviest = max(prices, key=lambda pk: float(energies[pk].node_j[now].sum()), default=None)
     grid = np.full(len(at_ms), np.nan) if heaviest is None else prices[heaviest].part(Part.LOCATION)
+    resolved = np.zeros(len(at_ms), bool) if heaviest is None else time_resolved(prices[heaviest])
     quarters = Quarters(
         at_ms[now],
         _known_sum([part.facility_j for part in by_slot.values()], len(at_ms))[now],
         _known_sum([part.location_g for part in by_slot.values()], len(at_ms))[now],
         _known_sum([part.market_g for part in by_slot.values()], len(at_ms))[now],
         grid[now],
+        resolved[now],
     )
     figures = (together([energies[pk].priced(prices[pk], where) for pk in prices]) for where in (now, before))
     return _Emitted(next(figures), next(figures), quarters, bounds[length:])

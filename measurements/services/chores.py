@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 
 from measurements.models import Cluster, Heartbeat
 from measurements.services.heartbeats import CHORE, take_turn
+from measurements.services.pricing import price_missing
 from measurements.services.pulls import EVERY_S as PULL_S
 from measurements.services.pulls import pull_due
-from measurements.services.pricing import price_missing
 from measurements.services.upkeep import tend
 
 logger = logging.getLogger(__name__)

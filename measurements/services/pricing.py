@@ -25,17 +25,18 @@ def reprice(cluster: Cluster, now: datetime, first: date | None = None, last: da
 
     The cluster's row is held meanwhile: the roll-up of a day and a change of a factor come one after the other.
     """
-    days = TypeDay.objects.filter(cluster=cluster)
-    if first is not None:
-        days = days.filter(day__gte=first)
-    if last is not None:
-        days = days.filter(day__lte=last)
     with transaction.atomic():
         _hold(cluster)
-        wanted = sorted(set(days.values_list("day", flat=True)))
+        wanted = sorted(set().union(*(_days(model, cluster, first, last) for model in (TypeDay, PriceDay))))
         for low in range(0, len(wanted), DAYS_AT_ONCE):
             _write(cluster, wanted[low : low + DAYS_AT_ONCE], now)
     return len(wanted)
+
+
+def _days(model: type[TypeDay | PriceDay], cluster: Cluster, first: date | None, last: date | None) -> set[date]:
+    rows = model._default_manager.filter(cluster=cluster)
+    rows = rows if first is None else rows.filter(day__gte=first)
+    return set((rows if last is None else rows.filter(day__lte=last)).values_list("day", flat=True))
 
 
 def price_day(cluster: Cluster, day: date, now: datetime) -> None:

@@ -15,10 +15,11 @@ from django.views.decorators.http import require_safe
 
 from measurements.domain.units import ms_from_datetime
 from measurements.models import Cluster, Node
+from measurements.selectors.emissions import cluster_footprints
 from measurements.selectors.history import day_bounds_ms
 from measurements.selectors.machine import ClusterReport, cluster_report
 from measurements.selectors.nodelist import NodesPage, nodes_page
-from portal import charts_machine, wording_machine
+from portal import charts_machine, cluster_emissions, wording_machine
 from portal.forms import MACHINE_LENGTHS, MachinePeriodForm, Period
 from portal.quantities import unit_for
 
@@ -70,7 +71,14 @@ def page(request: HttpRequest, name: str) -> HttpResponse:
             "paged": bool(after),
             "nodes_links": _nodes_links(period, text, found),
         }
+    context["emissions"] = _emissions(cluster, report, zone, now_ms)
     return render(request, "portal/cluster.html", context | _charts(report, zone))
+
+
+def _emissions(cluster: Cluster, report: ClusterReport, zone: ZoneInfo, now_ms: int) -> dict[str, Any]:
+    """Of its jobs, and its own; nothing where no energy was booked."""
+    start_ms, *_, end_ms = day_bounds_ms(report.first, report.last, zone).tolist()
+    return cluster_emissions.shown(cluster_footprints(cluster, start_ms, end_ms, now_ms, rows=report.rows))
 
 
 def _charts(report: ClusterReport, zone: ZoneInfo) -> dict[str, Any]:

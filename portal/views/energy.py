@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -15,14 +14,18 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from measurements.selectors.history import day_bounds_ms, energy_history
+from measurements.domain.units import ms_from_datetime
+from measurements.selectors.equivalents import equivalents
+from measurements.selectors.history import History, day_bounds_ms, energy_history
 from measurements.selectors.joblist import Freshness, freshness, jobs_of_period
+from measurements.selectors.own_timing import own_timing
 from measurements.selectors.setup import checklist, jobs_taken
-from portal import charts, wording
+from portal import charts, charts_carbon, wording, wording_carbon
 from portal.checklist import lines
 from portal.forms import LENGTHS, Period, PeriodForm
 from portal.quantities import unit_for
 from portal.views import front, setup
+from portal.views.carbon import address, chosen_method, method_links
 
 
 @require_safe
@@ -46,6 +49,7 @@ def page(request: HttpRequest) -> HttpResponse:
     period = form.period(today)
     history = energy_history(request.user, period.first, period.last, zone)
     unit = unit_for(max((d.energy_j for d in history.days), default=0.0), "energy")
+    method = chosen_method(request, history.footprint.market_g)
     start_ms, *_, end_ms = day_bounds_ms(period.first, period.last, zone).tolist()
     jobs = jobs_of_period(request.user, start_ms, end_ms, _place(request.GET.get("after", "")))
     known = freshness(request.user)
@@ -64,9 +68,36 @@ def page(request: HttpRequest) -> HttpResponse:
         "paged": "after" in request.GET,
         "freshness": known,
         "today": today,
-        "links": _links(period, today, jobs.next_key),
+        "links": _links(period, today, jobs.next_key, method),
+        "kept": method,
     }
+    if history.elapsed_s:
+        context |= _emitted(history, zone, period, method)
     return render(request, "portal/energy.html", context | _set_up(request, known, bool(jobs.rows)))
+
+
+def _emitted(history: History, zone: ZoneInfo, period: Period, method: dict[str, str]) -> dict[str, Any]:
+    """Emissions and cost of the period, and its hours against the grid's."""
+    found, market = history.footprint, bool(method)
+    own = own_timing(history.quarters, zone, ms_from_datetime(timezone.now()))
+    context = {
+        "market": market,
+        "methods": method_links(found.market_g, method, period, method),
+        "grams": found.market_g if market else found.location_g,
+        "emission_sentences": wording_carbon.own_sentences(history, market=market),
+        "equivalents": wording_carbon.equivalents_in_words(equivalents(found.facility_j, found.location_g)),
+        "day_grams": unit_for(max((d.market_g if market else d.location_g) or 0.0 for d in history.days), "emissions"),
+    }
+    if own.timing is None:
+        return context | {"no_hours": wording_carbon.no_hours_sentence() if found.location_g is not None else ""}
+    hours, hours_unit = charts_carbon.by_hour(own)
+    return context | {
+        "hours": hours,
+        "hours_unit": hours_unit,
+        "hour_rows": charts_carbon.hour_rows(own, hours_unit),
+        "timing_sentences": wording_carbon.own_timing_sentences(own.timing),
+        "shift_sentences": wording_carbon.shift_sentences(own.shifts),
+    }
 
 
 def _set_up(request: HttpRequest, known: Freshness, has_jobs: bool) -> dict[str, Any]:  # noqa: FBT001 - a fact
@@ -88,18 +119,12 @@ def _place(text: str) -> tuple[int, int] | None:
     return int(start), int(pk)
 
 
-def _links(period: Period, today: date, next_key: tuple[int, int] | None) -> dict[str, Any]:
+def _links(period: Period, today: date, next_key: tuple[int, int] | None, method: dict[str, str]) -> dict[str, Any]:
     """Addresses of the periods before and after, and of the next jobs."""
     later = period.shifted(1)
     return {
-        "earlier": f"?{_query(period.shifted(-1))}",
-        "later": f"?{_query(later)}" if later.first <= today else None,
-        "newest": f"?{_query(period)}",
-        "next_jobs": f"?{_query(period)}&after={next_key[0]}-{next_key[1]}" if next_key else None,
+        "earlier": address(period.shifted(-1), method),
+        "later": address(later, method) if later.first <= today else None,
+        "newest": address(period, method),
+        "next_jobs": address(period, method | {"after": f"{next_key[0]}-{next_key[1]}"}) if next_key else None,
     }
-
-
-def _query(period: Period) -> str:
-    if period.length:
-        return urlencode({"days": period.length})
-    return urlencode({"first": period.first.isoformat(), "last": period.last.isoformat()})

@@ -1,6 +1,32 @@
-// Energy by day: stacked bars.
-import { show } from "./charts.js";
-import { coverageWords, stackedBars, totalWords } from "./parts.js";
+// Energy by day as stacked bars; by hour of the day as bars, with the grid's mean intensity as a line.
+import { colour, faded, language, show } from "./charts.js";
+import { coverageWords, stackedBars, totalWords, valueAxis, wordsOf } from "./parts.js";
+import { formatNumber } from "./quantities.js";
 
 show("energy-chart", (data) =>
   stackedBars(data, { footer: (at, said) => [totalWords(data, at, said), ...coverageWords(data, at)] }));
+
+show("hours-chart", (data) => {
+  const chart = stackedBars(data, { footer: () => [] });
+  const said = wordsOf(data);
+  const tone = colour("series-3");
+  chart.data.datasets.push({
+    type: "line",
+    label: `${data.grid.label} [${data.grid.unit}]`,
+    group: "grid",
+    data: data.grid.values,
+    yAxisID: "grid",
+    borderColor: tone,
+    backgroundColor: faded(tone, 1),
+    borderWidth: 2,
+    pointRadius: 2,
+    order: -1,
+  });
+  chart.options.scales.grid = valueAxis({ position: "right", grid: { drawOnChartArea: false } });
+  chart.options.plugins.tooltip.filter = (item) => item.raw !== null;
+  chart.options.plugins.tooltip.callbacks.label = ({ dataset, raw }) =>
+    dataset.group === "grid"
+      ? `${data.grid.label}: ${formatNumber(raw, language())}\u00a0${data.grid.unit}`
+      : `${dataset.label}: ${said(raw)}`;
+  return chart;
+});

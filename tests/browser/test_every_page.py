@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -55,16 +56,27 @@ PAGES = (
     Page("job", "/jobs/demo/{running}/"),
     Page("job", "/jobs/demo/{on_gpus}/", (OPERATOR,)),
     Page("job", "/jobs/demo/{foreign}/", status=404),
+    Page("carbon", "/carbon/", (STUDENT, OPERATOR)),
+    Page("carbon", "/carbon/?days=1&method=market"),
     Page("clusters", "/clusters/"),
     Page("cluster", "/clusters/demo/", (STUDENT, OPERATOR)),
     Page("cluster", "/clusters/demo/?days=1"),
+    Page("statement", f"/clusters/demo/statement/{datetime.now(UTC):%Y}/", (STUDENT, SUSTAINABILITY)),
+    Page("statement", "/clusters/demo/statement/2019/", (OPERATOR,)),
     Page("node", "/clusters/demo/nodes/gpu01/", (OPERATOR, SUSTAINABILITY)),
     Page("node", "/clusters/demo/nodes/facility/", (OPERATOR,)),
+    Page("methodology", "/methodology/", (NOBODY,)),
     Page("operations", "/operations/", (OPERATOR,)),
     Page("batch", "/operations/batches/1/", (OPERATOR,)),
     Page("quarantine", "/operations/quarantine/", (OPERATOR,)),
     Page("coverage", "/operations/coverage/", (OPERATOR,)),
     Page("reconciliation", "/operations/reconciliation/", (OPERATOR,)),
+    Page("factors", "/operations/factors/", (OPERATOR, SUSTAINABILITY)),
+    Page("declare", "/operations/factors/declare/tariff/", (SUSTAINABILITY,)),
+    Page("declare", "/operations/factors/declare/intensity/", (OPERATOR,)),
+    Page("factor-series", "/operations/factors/series/?zone=DE", (OPERATOR,)),
+    Page("series", "/operations/factors/series/simulated-grid/", (SUSTAINABILITY,)),
+    Page("series", "/operations/factors/series/uba-2025-ghg-upstream-de/", (OPERATOR,)),
     Page("login", "/login/", (NOBODY,)),
 )
 EXEMPT = {
@@ -72,6 +84,8 @@ EXEMPT = {
     "refused-lines": "a file",
     "coverage-csv": "a file",
     "reconciliation-csv": "a file",
+    "statement-csv": "a file",
+    "statement-close": "takes POST and leads on",
     "logout": "takes POST and leads on",
     "set_language": "takes POST and leads on",
     "look-as": "takes POST and leads on",

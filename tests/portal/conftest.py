@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 from django.utils import translation
 
+from measurements.selectors.equivalents import shown_rows
 from tests.portal import world
 
 
@@ -17,6 +18,12 @@ def default_language() -> Iterator[None]:
     """A page in German leaves its thread in German."""
     with translation.override(settings.LANGUAGE_CODE):
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_equivalents_of_another_test() -> None:
+    """They are remembered for a minute."""
+    shown_rows.cache_clear()
 
 
 @pytest.fixture

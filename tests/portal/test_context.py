@@ -29,20 +29,22 @@ def test_a_person_is_shown_where_they_can_go(client: Client, people: People) -> 
         ("/", "My energy", ""),
         ("/jobs/", "Jobs", 'aria-current="page"'),
         ("/clusters/", "Clusters", ""),
+        ("/carbon/", "Carbon", ""),
     ]
 
 
 def test_an_administrator_goes_everywhere_and_each_place_is_there(client: Client, people: People) -> None:
     client.force_login(people.olga)
     found = places(client.get("/operations/").content.decode())
-    assert [name for _address, name, _mark in found] == ["My energy", "Jobs", "Clusters", "Operations", "Admin"]
-    assert [client.get(address, follow=True).status_code for address, _name, _mark in found] == [200] * 5
+    names = ["My energy", "Jobs", "Clusters", "Carbon", "Operations", "Admin"]
+    assert [name for _address, name, _mark in found] == names
+    assert [client.get(address, follow=True).status_code for address, _name, _mark in found] == [200] * len(names)
 
 
 def test_a_page_below_a_place_marks_the_place(people: People) -> None:
     request = RequestFactory().get("/jobs/compare/")
     request.user = people.alice
-    assert [place.current for place in navigation(request)] == ["", "true", ""]
+    assert [place.current for place in navigation(request)] == ["", "true", "", ""]
 
 
 def test_nobody_goes_nowhere(people: People) -> None:

@@ -22,6 +22,7 @@ PAGES = [
     "/jobs/?state=failed&quality=none&type=thin&partition=x",
     f"/jobs/?first={DAY}&last={DAY}&project=physics&array=36&running=on",
     f"/clusters/alpha/?{PERIOD}",
+    f"/carbon/?{PERIOD}",
 ]
 
 

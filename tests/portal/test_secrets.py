@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from django.http import HttpResponseBase
 from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from measurements.models import Batch, DirtyJob, Job, Run
+from measurements.models import Batch, Cluster, DirtyJob, Job, Run
+from measurements.services.statements import close_statement
 from tests.portal import world
 from tests.portal.world import CLUSTER, DAY, DAY_S, HOUR, PERIOD
 
@@ -59,13 +61,24 @@ ADDRESSES: dict[str, list[str]] = {
         *(f"/jobs/alpha/{job}/?format=csv" for job in ("123", "36_1", "400", "401")),
         "/jobs/alpha/400/?start=1", "/jobs/beta/400/",
     ],
+    "carbon/": ["/carbon/", f"/carbon/?{PERIOD}", f"/carbon/?{PERIOD}&method=market", "/carbon/?cluster=beta"],
     "clusters/": ["/clusters/"],
     "clusters/<name>/": ["/clusters/alpha/", f"/clusters/alpha/?{PERIOD}", "/clusters/beta/"],
+    "clusters/<name>/statement/<year>/": [
+        f"/clusters/{name}/statement/2025/{query}"
+        for name in ("alpha", "beta")
+        for query in ("", "?draft=1", "?edition=1", "?edition=x")
+    ],
+    "clusters/<name>/statement/<year>/statement.csv": [
+        f"/clusters/alpha/statement/2025/statement.csv{query}" for query in ("", "?draft=1", "?edition=1")
+    ],
+    "clusters/<name>/statement/<year>/close/": ["/clusters/alpha/statement/2025/close/"],
     "clusters/<cluster>/nodes/<node>/": [
         f"/clusters/alpha/nodes/{node}/?span=week&end=2025-03-12T00:00Z{form}"
         for node in ("thin1", "thin2", "mixed1", "dark1", "none")
         for form in ("", "&format=csv")
     ],
+    "methodology/": ["/methodology/"],
     "operations/": ["/operations/"],
     "operations/batches/<batch>/": ["/operations/batches/{batch}/", "/operations/batches/0/"],
     "operations/batches/<batch>/refused-<reason>.txt": [
@@ -76,6 +89,10 @@ ADDRESSES: dict[str, list[str]] = {
     "operations/coverage.csv": ["/operations/coverage.csv", f"/operations/coverage.csv?{PERIOD}"],
     "operations/reconciliation/": ["/operations/reconciliation/", f"/operations/reconciliation/?{PERIOD}"],
     "operations/reconciliation.csv": [f"/operations/reconciliation.csv?{PERIOD}"],
+    "operations/factors/": ["/operations/factors/", "/operations/factors/?cluster=beta"],
+    "operations/factors/declare/<kind>/": ["/operations/factors/declare/pue/", "/operations/factors/declare/none/"],
+    "operations/factors/series/": ["/operations/factors/series/", "/operations/factors/series/?zone=DE"],
+    "operations/factors/series/<slug>/": ["/operations/factors/series/nothing/"],
     "login/": ["/login/", "/login/?next=/jobs/alpha/400/"],
     "logout/": ["/logout/"],
     "language/": ["/language/setlang/"],
@@ -117,6 +134,7 @@ def clients(db: None, own_var: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert Job.objects.filter(username=USER).update(**COMMENTS) == 3
     assert Run.objects.filter(job__job_id=ID).update(sluid=SLUID) == 1
     DirtyJob.objects.create(job=Job.objects.get(job_id=ID), version=1)
+    close_statement(Cluster.objects.get(), 2025, None, datetime(2026, 1, 10, tzinfo=UTC))
     users = {name: User.objects.create_user(name) for name in ("stranger", "operator")}
     users["fellow"] = User.objects.create_user("fred")
     users["fellow_operator"] = User.objects.create_user("freda")

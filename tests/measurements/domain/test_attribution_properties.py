@@ -214,6 +214,8 @@ def spoil(column: str, change: float) -> Spoiler:
         (spoil("gpu_uj", 1e6), "gpu[0]"),
         (spoil("covered_us", 500), "covered_us[0]"),
         (spoil("elapsed_us", -1), "elapsed_us[0]"),
+        (spoil("reserved_us", 1), "reserved_us[0]"),
+        (spoil("reserved_us", -1_000), "reserved_us[0]"),
         (spoil("samples", 1), "samples[0]"),
         (spoil("expected_samples", 0.01), "expected_samples[0]"),
         (spoil("apportioned", 0), "apportioned[0]"),

@@ -61,7 +61,7 @@ def test_the_what_if_is_the_lowest_known_intensity_within_reach() -> None:
                 lower += energy[i] / J_PER_KWH * min(near)
         found = shifted(energy, intensity, known, reach)
         assert found is not None
-        assert (found.drawn_g, found.shifted_g) == (pytest.approx(drawn, rel=1e-12), pytest.approx(lower, rel=1e-12))
+        assert [found.drawn_g, found.shifted_g] == pytest.approx([drawn, lower], rel=1e-12)
         assert found.reach_h == reach / 4
         assert 0 <= found.saved_share < 1
 
