@@ -66,7 +66,8 @@ def blow(done: Simulated, now: datetime) -> None:
     grid = IntensitySeries.objects.filter(slug=GRID).first()
     if grid is None:  # a cluster that was simulated without electricity
         return
-    since = max(day_from_ms(done.since_s * MS_PER_S), _last_day(grid))
+    before = day_from_ms(done.since_s * MS_PER_S) - timedelta(days=1)  # the first local day begins on it
+    since = max(before, _last_day(grid))
     for first in _weeks(since, now.date()):
         days = [first + timedelta(days=i) for i in range(7)]
         store_slots(grid, _slots(done.seed, days, ms_from_datetime(now)), now, source="simulation", keep_quiet=True)

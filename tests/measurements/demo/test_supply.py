@@ -63,6 +63,7 @@ def test_slots_come_in_up_to_now_and_the_last_one_is_a_forecast_until_it_is_over
     _, kinds = slot_values(grid.pk, date(2026, 3, 1), 10)
     begun = 9 * 96 + 14 * 4 + 2
     assert kinds[: begun - 1].tolist() == [MEASURED] * (begun - 1)
+    assert slot_values(grid.pk, date(2026, 2, 28), 1)[1].all()  # a local day may begin there
     assert kinds[begun - 1] == ESTIMATED
     assert not kinds[begun:].any()
     blow(DONE, NOW + timedelta(minutes=15))
