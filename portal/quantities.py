@@ -82,7 +82,7 @@ def percent(share: float | None) -> str:
     """A share with one decimal, rounded down: what is not whole never looks whole."""
     if share is None:
         return "–"
-    value = Decimal(share) * 100
+    value = Decimal(str(share)) * 100  # as it is written: 0.62 is 62 %, though the float is a little less
     places = Decimal(1) if value >= 100 else Decimal("0.1")
     return f"{_localised(value.quantize(places, ROUND_DOWN))}{NBSP}%"
 

@@ -36,6 +36,7 @@ def test_a_column_has_the_unit_of_its_largest_value() -> None:
     [
         (None, "–"),
         (0.0, "0.0\u00a0%"),
+        (0.62, "62.0\u00a0%"),
         (0.99932, "99.9\u00a0%"),
         (0.99999, "99.9\u00a0%"),
         (1.0, "100\u00a0%"),
