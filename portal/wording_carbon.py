@@ -14,10 +14,9 @@ from django.utils.translation import ngettext, pgettext
 from measurements.domain.carbon import Origin, Part, PriceList, Rung
 from measurements.domain.chain import Footprint
 from measurements.domain.timeshift import Shift, Timing
-from measurements.selectors.equivalents import Equivalent
 from measurements.selectors.grid import RUNGS, Extreme, GridReport
 from measurements.selectors.history import History
-from portal.quantities import number, percent
+from portal.quantities import percent
 from portal.steps import basis_word, mix_word, rung_word
 from portal.templatetags.quantities import emissions, intensity
 from portal.wording import before_words, compared
@@ -248,32 +247,3 @@ def _part_word(part: Part) -> str:
         Part.TARIFF: _("Tariff"),
         Part.WATER: _("Water (WUE)"),
     }[part]
-
-
-# --- Equivalents ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Like:
-    """An equivalent in words, and where it is from."""
-
-    said: str
-    source: str
-    url: str
-
-
-def equivalents_in_words(found: tuple[Equivalent, ...]) -> list[Like]:
-    """Each with its source and year."""
-    return [_like(each) for each in found]
-
-
-def _like(each: Equivalent) -> Like:
-    row = each.factor
-    words = {
-        "household-day": _("As much electricity as a typical British household uses in %(amount)s days"),
-        "car-eu": _("As much CO₂e as an average European car in %(amount)s km"),
-        "train": _("As much CO₂e as one passenger's train journey of %(amount)s km"),
-        "tree-month": _("As much CO₂e as a tree takes up in %(amount)s months"),
-    }.get(row.key, f"%(amount)s × {row.key} ({number(row.value)} {row.unit})")
-    source = ", ".join(filter(None, [row.source_title, row.edition, row.page]))
-    return Like(words % {"amount": number(each.amount)}, source, row.source_url)

@@ -21,6 +21,7 @@ from measurements.domain.carbon import (
     Basis,
     Method,
 )
+from measurements.domain.units import EPOCH_DAY
 from measurements.models import Cluster, IntensitySeries, NodeType, SiteFactor, Supply
 from measurements.services.factors import OtherValue, publish
 from measurements.services.intensity import new_series
@@ -80,6 +81,7 @@ def supply_in_force(cluster: Cluster, method: Method, day: date) -> Supply | Non
 
 def check_supply(made: Supply) -> None:
     """NotDeclarable where its series are of different zones, bases or methods, or have no such values."""
+    _check_day(made.valid_from)
     named = {place: getattr(made, place) for place in PLACES if getattr(made, place) is not None}
     for place, series in named.items():
         if series.method != made.method:
@@ -166,8 +168,11 @@ def factor(cluster: Cluster, kind: str, value: float | None, by: By, **fields: A
 def check_factor(made: SiteFactor) -> None:
     """NotDeclarable where a value cannot be one, or nobody says where it is from."""
     kind = Kind(made.kind)
+    _check_day(made.valid_from)
     if not made.source_title.strip():
         raise NotDeclarable(f"{kind.value}: say where the value is from (--source)")
+    if made.source_url and not made.source_url.startswith(("https://", "http://")):
+        raise NotDeclarable(f"{made.source_url[:80]!r} is no address of a page: it begins with https:// or http://")
     if kind == Kind.EMBODIED:
         _check_embodied(made)
     if made.value is None:
@@ -177,6 +182,11 @@ def check_factor(made: SiteFactor) -> None:
     for value in (made.value, *(band["price"] for band in bands)):
         if not (math.isfinite(value) and low <= value <= high):
             raise NotDeclarable(f"{kind.value} {value:g} is not from {low:g} to {high:g}: {cure}")
+
+
+def _check_day(day: date) -> None:
+    if day < EPOCH_DAY:
+        raise NotDeclarable(f"{day} is before 1970-01-01, which means from the beginning")
 
 
 def _check_embodied(made: SiteFactor) -> None:
@@ -190,7 +200,7 @@ def _check_embodied(made: SiteFactor) -> None:
             f"embodied: a lifetime above 0 and up to {HIGHEST_LIFETIME_YEARS:g} years is needed (--lifetime)"
         )
     low, high = (made.value if bound is None else bound for bound in (made.low, made.high))
-    if not 0 <= low <= made.value <= high:
+    if not 0 < low <= made.value <= high:
         raise NotDeclarable(
             f"embodied {made.node_type.name}: {low:g}, {made.value:g}, {high:g} are not low, central, high"
         )

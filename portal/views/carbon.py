@@ -18,6 +18,7 @@ from measurements.selectors.equivalents import equivalents
 from measurements.selectors.grid import GridReport, grid_report
 from portal import charts_carbon, wording_carbon
 from portal.forms import MACHINE_LENGTHS, MachinePeriodForm, Period
+from portal.wording_equivalents import equivalents_in_words
 
 MARKET = "market"
 
@@ -107,5 +108,5 @@ def _shown(report: GridReport, zone: ZoneInfo, *, market: bool) -> dict[str, Any
         "shift_sentences": wording_carbon.shift_sentences(report.shifts),
         "rung_sentence": wording_carbon.rung_sentence(whole, Part.MARKET if market else Part.LOCATION),
         "in_force": wording_carbon.in_force(report.prices),
-        "equivalents": wording_carbon.equivalents_in_words(like),
+        "equivalents": equivalents_in_words(like),
     }

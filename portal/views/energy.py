@@ -26,6 +26,7 @@ from portal.forms import LENGTHS, Period, PeriodForm
 from portal.quantities import unit_for
 from portal.views import front, setup
 from portal.views.carbon import address, chosen_method, method_links
+from portal.wording_equivalents import equivalents_in_words
 
 
 @require_safe
@@ -85,7 +86,7 @@ def _emitted(history: History, zone: ZoneInfo, period: Period, method: dict[str,
         "methods": method_links(found.market_g, method, period, method),
         "grams": found.market_g if market else found.location_g,
         "emission_sentences": wording_carbon.own_sentences(history, market=market),
-        "equivalents": wording_carbon.equivalents_in_words(equivalents(found.facility_j, found.location_g)),
+        "equivalents": equivalents_in_words(equivalents(found.facility_j, found.location_g)),
         "day_grams": unit_for(max((d.market_g if market else d.location_g) or 0.0 for d in history.days), "emissions"),
     }
     if own.timing is None:

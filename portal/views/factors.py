@@ -24,10 +24,12 @@ from measurements.selectors.declared import factors_of_clusters
 from measurements.selectors.in_force import Candidate
 from measurements.services.pricing import add_rows
 from portal.factor_forms import FORMS, INTENSITY, DeclareForm, Row, initial_of
+from portal.factor_forms import METHODS as METHOD_CHOICES
 from portal.factor_rows import cluster_rows, site_row, supply_row
 from portal.views.operators import chosen_cluster, clusters_of, operators_only
 from portal.wording_factors import changes, kind_title, missing, so_far
 
+METHODS = tuple(value for value, _name in METHOD_CHOICES)
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
@@ -73,9 +75,12 @@ def declare(request: HttpRequest, kind: str) -> HttpResponse:
     cluster = chosen_cluster(request, clusters_of(request))
     if kind not in FORMS or cluster is None:
         raise Http404("no such factor")
-    holds = _holding(cluster, kind, _today())
-    form = FORMS[kind](cluster, request.POST or None, initial=initial_of(holds))
+    method = request.GET.get("method", "")
+    asked = Supply(method=method) if method in METHODS else None
+    holds = _holding(cluster, kind, _today(), asked)
+    form = FORMS[kind](cluster, request.POST or None, initial=initial_of(holds) | ({"method": method} if asked else {}))
     context: dict[str, Any] = {"cluster": cluster, "kind": kind, "title": kind_title(kind), "form": form}
+    context["methods"] = METHOD_CHOICES if kind == INTENSITY else ()
     row = _row(form, request.user.get_username()) if request.method == "POST" else None
     if row is not None and "store" in request.POST:
         return _stored(request, cluster, row)

@@ -208,12 +208,12 @@ def test_the_way_through_the_navigation_is_seen(reader: Reader) -> None:
     reader.become(OPERATOR)
     browser = reader.open("/clusters/")
     links = [link.text for link in browser.find_elements(By.CSS_SELECTOR, "nav.places a")]
-    assert len(links) == 5
+    assert len(links) == 6
     found: list[dict[str, Any]] = []
-    while len(found) < MOST_STEPS and [step["text"] for step in found[-5:]] != links:
+    while len(found) < MOST_STEPS and [step["text"] for step in found[-6:]] != links:
         ActionChains(browser).send_keys(Keys.TAB).perform()
         found.append(browser.execute_script(FOCUS))
-    assert [step["text"] for step in found[-5:]] == links
+    assert [step["text"] for step in found[-6:]] == links
     unseen = [step for step in found if step["outline"] < 2 or not step["inside"] or step["height"] < 24]
     assert unseen == []
 

@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from measurements.domain.carbon import Part, Rung
-from measurements.models import Cluster, IntensitySeries, SiteFactor, Supply, TypeDay
+from measurements.models import Cluster, IntensitySeries, PriceDay, SiteFactor, Supply
 from measurements.parsers.intensity_records import IntensitySlots
 from measurements.selectors.prices import price_list
 from measurements.services.factors import load_package
@@ -117,7 +117,7 @@ def test_a_new_year_of_an_edition_prices_the_booked_days_anew(cluster: Cluster, 
     assert price(cluster, Part.LOCATION) == 350.5
     file.write_text(SOURCE + SERIES.replace("2024 = 350.5", "2024 = 350.5, 2025 = 300"), encoding="utf-8")
     (done,) = load_package(NOW, [file])
-    assert done.days_priced == len(set(TypeDay.objects.values_list("day", flat=True))) > 0
+    assert done.days_priced == len(set(PriceDay.objects.values_list("day", flat=True))) > 0
     assert price(cluster, Part.LOCATION) == 300
 
 
