@@ -15,6 +15,7 @@ from measurements.domain.units import EPOCH_DAY, kwh_from_joules
 from measurements.models import Cluster, SiteFactor, Supply
 from measurements.parsers.tariff_bands import band_text
 from measurements.selectors.declaration_effect import Effect
+from measurements.selectors.holding import holding, what
 from measurements.selectors.in_force import site_factors, supplies_of
 
 PLACES = ("slots", "monthly", "yearly")
@@ -24,8 +25,8 @@ def listed(cluster: Cluster, at: datetime) -> list[dict[str, Any]]:
     """All that was ever declared, in the order in which it holds, with what is in force today."""
     today = at.astimezone(ZoneInfo(timezone.get_default_timezone_name())).date()
     rows: list[Supply | SiteFactor] = [*supplies_of(cluster), *site_factors(cluster).select_related("node_type")]
-    newest = {_what(row): row for row in rows if row.valid_from <= today}
-    return [_as_json(row) | {"in_force": newest.get(_what(row)) is row, "words": row_words(row)} for row in rows]
+    newest = holding(rows, today)
+    return [_as_json(row) | {"in_force": newest.get(what(row)) is row, "words": row_words(row)} for row in rows]
 
 
 def row_words(row: Supply | SiteFactor) -> str:
@@ -42,12 +43,8 @@ def row_words(row: Supply | SiteFactor) -> str:
 def until_then(cluster: Cluster, row: Supply | SiteFactor) -> str:
     """Says so where something that was declared of a later date holds from then on; else empty."""
     rows: list[Supply | SiteFactor] = [*supplies_of(cluster), *site_factors(cluster).select_related("node_type")]
-    later = [one for one in rows if _what(one) == _what(row) and one.valid_from > row.valid_from]
+    later = [one for one in rows if what(one) == what(row) and one.valid_from > row.valid_from]
     return f"note: from {later[0].valid_from} on what was declared before still holds" if later else ""
-
-
-def _what(row: Supply | SiteFactor) -> tuple[str, str, int]:
-    return ("supply", row.method, 0) if isinstance(row, Supply) else ("factor", row.kind, row.node_type_id or 0)
 
 
 def _slugs(row: Supply) -> dict[str, str]:

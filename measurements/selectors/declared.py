@@ -21,6 +21,7 @@ from measurements.models import (
     SlotDay,
     Supply,
 )
+from measurements.selectors.holding import holding
 
 METER = "meter"  # as `measurements.selectors.origins` names it
 _Row = TypeVar("_Row", Supply, SiteFactor)
@@ -73,8 +74,8 @@ def factors_of_clusters(today: date) -> list[ClusterFactors]:
     return [
         ClusterFactors(
             name=name,
-            supplies=tuple(_ladder(row, known) for row in _supplies_in_force(_mine(supplies, pk), today)),
-            declared=tuple(_declared_in_force(_mine(declared, pk), today)),
+            supplies=tuple(_ladder(row, known) for row in holding(_mine(supplies, pk), today).values()),
+            declared=tuple(row for row in holding(_mine(declared, pk), today).values() if row.value is not None),
             history=_newest_first([*_mine(supplies, pk), *_mine(declared, pk)]),
             metered=_metered(origins),
             metered_on=day,
@@ -108,17 +109,6 @@ def reference_factors() -> list[ReferenceFactor]:
 
 def _mine(rows: Iterable[_Row], cluster: int) -> list[_Row]:
     return [row for row in rows if row.cluster_id == cluster]
-
-
-def _supplies_in_force(rows: Iterable[Supply], today: date) -> list[Supply]:
-    """By method the last that has begun."""
-    return list({row.method: row for row in rows if row.valid_from <= today}.values())
-
-
-def _declared_in_force(rows: Iterable[SiteFactor], today: date) -> list[SiteFactor]:
-    """Likewise by kind and node type."""
-    last = {(row.kind, row.node_type_id): row for row in rows if row.valid_from <= today}
-    return [row for row in last.values() if row.value is not None]
 
 
 # --- What there is of a series --------------------------------------------------------------------

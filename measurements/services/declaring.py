@@ -23,6 +23,7 @@ from measurements.domain.carbon import (
 )
 from measurements.domain.units import EPOCH_DAY
 from measurements.models import Cluster, IntensitySeries, NodeType, SiteFactor, Supply
+from measurements.selectors.holding import row_on
 from measurements.services.factors import OtherValue, publish
 from measurements.services.intensity import new_series
 
@@ -64,19 +65,13 @@ def supply(
     cluster: Cluster, method: Method, changes: Mapping[str, IntensitySeries | None], by: By, *, afresh: bool = False
 ) -> Supply:
     """A supply from a day on: what was in force then, with some of its series changed; ``afresh``: nothing else."""
-    before = None if afresh else supply_in_force(cluster, method, by.valid_from)
+    before = None if afresh else row_on(cluster, ("supply", method.value), by.valid_from)
     series = {place: getattr(before, place, None) for place in PLACES} | dict(changes)
     made = Supply(
         cluster=cluster, method=method, valid_from=by.valid_from, author=by.author, reason=by.reason, **series
     )
     check_supply(made)
     return made
-
-
-def supply_in_force(cluster: Cluster, method: Method, day: date) -> Supply | None:
-    """The supply that holds on a local day; of one date the newest."""
-    rows = Supply.objects.filter(cluster=cluster, method=method, valid_from__lte=day).order_by("-valid_from", "-pk")
-    return rows.select_related(*PLACES).first()
 
 
 def check_supply(made: Supply) -> None:

@@ -17,10 +17,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from measurements.domain.carbon import Method
 from measurements.domain.units import ms_from_datetime
-from measurements.models import Cluster, SiteFactor, Statement, Supply
+from measurements.models import Cluster, Statement, Supply
 from measurements.selectors.declaration_effect import effect_of
 from measurements.selectors.declared import factors_of_clusters
+from measurements.selectors.holding import row_on, what
 from measurements.selectors.in_force import Candidate
 from measurements.services.pricing import add_rows
 from portal.factor_forms import FORMS, INTENSITY, DeclareForm, Row, initial_of
@@ -129,15 +131,9 @@ def _shown(row: Row) -> object:
 
 
 def _holding(cluster: Cluster, kind: str, day: date, like: Row | None = None) -> Row | None:
-    """The row in force on a day; of supplies that of the same method, of embodied emissions that of the node type."""
-    if kind == INTENSITY:
-        method = like.method if isinstance(like, Supply) else "location_based"
-        supplies = Supply.objects.filter(cluster=cluster, method=method, valid_from__lte=day)
-        return supplies.select_related("slots", "monthly", "yearly").order_by("-valid_from", "-pk").first()
-    rows = SiteFactor.objects.filter(cluster=cluster, kind=kind, valid_from__lte=day).select_related("node_type")
-    if isinstance(like, SiteFactor) and like.node_type_id:
-        rows = rows.filter(node_type=like.node_type_id)
-    return rows.order_by("-valid_from", "-pk").first()
+    """The row in force on a day, of the same thing as another one."""
+    plain = ("supply", Method.LOCATION.value) if kind == INTENSITY else (kind, None)
+    return row_on(cluster, what(like) if like else plain, day)
 
 
 def _today() -> date:
