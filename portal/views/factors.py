@@ -18,10 +18,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from measurements.domain.carbon import Method
-from measurements.domain.units import ms_from_datetime
+from measurements.domain.chain import Footprint, together
+from measurements.domain.units import DAY_MS, QUARTER_MS, ms_from_datetime
 from measurements.models import Cluster, Statement, Supply
 from measurements.selectors.declaration_effect import effect_of
 from measurements.selectors.declared import factors_of_clusters
+from measurements.selectors.emissions import cluster_footprints
 from measurements.selectors.holding import row_on, what
 from measurements.selectors.in_force import Candidate
 from measurements.services.pricing import add_rows
@@ -31,6 +33,7 @@ from portal.factor_rows import cluster_rows, site_row, supply_row
 from portal.views.operators import chosen_cluster, clusters_of, operators_only
 from portal.wording_factors import changes, kind_title, missing, so_far
 
+LATELY_DAYS = 30
 METHODS = tuple(value for value, _name in METHOD_CHOICES)
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -65,10 +68,19 @@ def page(request: HttpRequest) -> HttpResponse:
         "rows": rows,
         "history": list(zip(rows.history, found.history, strict=True)) if rows and found else [],
         "missing": missing(found) if found else (),
+        "lately": _lately(cluster) if cluster else None,
         "kinds": [(kind, kind_title(kind)) for kind in FORMS],
         "may_declare": request.user.has_perm("measurements.manage_factors"),
     }
     return render(request, "portal/operations/factors.html", context)
+
+
+def _lately(cluster: Cluster) -> Footprint:
+    """The whole machine's figure of the last days: which factors priced how much of it."""
+    now_ms = ms_from_datetime(timezone.now())
+    end_ms = -(-now_ms // QUARTER_MS) * QUARTER_MS
+    found = cluster_footprints(cluster, end_ms - LATELY_DAYS * DAY_MS, end_ms, now_ms)
+    return together([found.jobs, found.own])
 
 
 @may_declare
