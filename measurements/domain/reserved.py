@@ -55,7 +55,11 @@ def reserved_us(node: NodeDay, spans: Spans, exclusive: BoolArray) -> IntArray:
     reserved = _part_of(ticks - spans.sum_int(np.where(crowded, width, 0)), part, whole)
     cells = crowded[spans.span]
     owner, span = spans.owner[cells], spans.span[cells]
-    np.add.at(reserved, owner, width[span] * US_PER_TICK * part[owner] // wanted[span])
+    # All time in the same crowd is divided at once, so that where else the day is cut does not show.
+    crowd, place = np.unique(np.stack((owner, wanted[span])), axis=1, return_inverse=True)
+    time_us = np.zeros(crowd.shape[1], np.int64)
+    np.add.at(time_us, place.ravel(), width[span] * US_PER_TICK)
+    np.add.at(reserved, crowd[0], time_us * part[crowd[0]] // crowd[1])
     return reserved
 
 

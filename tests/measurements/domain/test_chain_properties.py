@@ -32,7 +32,7 @@ def price_lists(draw: st.DrawFn) -> PriceList:
     count = draw(st.integers(1, 6))
     found = nothing_known(QUARTER_MS * np.arange(count))
     for part, (low, high) in RANGES.items():
-        value = st.one_of(st.just(math.nan), st.floats(low, high))
+        value = st.one_of(st.just(math.nan), st.floats(low, high).map(lambda price: round(price, 6)))
         found.values[part] = draw(st.lists(value, min_size=count, max_size=count))
         found.origin[part] = np.where(np.isnan(found.values[part]), -1, int(part))
     return PriceList(found.at_ms, found.values, found.origin, ORIGINS, ({},))
@@ -102,8 +102,8 @@ def test_figures_of_jobs_and_of_the_machine_are_the_figure_of_both(
     for name in ("location_g", "market_g", "water_l"):
         assert amount(both, name) == pytest.approx(amount(whole, name), rel=EXACT, abs=1e-9), name
     assert sum(share.weight_j for share in both.shares[Part.LOCATION]) == pytest.approx(
-        whole.facility_j - whole.unpriced_j, rel=EXACT, abs=1e-9
-    )
+        whole.facility_j - whole.unpriced_j, rel=EXACT, abs=1e-9 + EXACT * whole.facility_j
+    )  # a difference: no better than what it is of
 
 
 def amount(figure: Footprint, name: str) -> float:
