@@ -10,6 +10,7 @@ import numpy as np
 from django.db.models import Count, Max, Min, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from measurements.domain.carbon import Method
 from measurements.domain.slotting import ESTIMATED, MEASURED
 from measurements.domain.units import QUARTERS_PER_DAY
 from measurements.models import FactorImport, IntensitySeries, PublishedValue, SlotDay
@@ -60,9 +61,9 @@ def every_series(zone: str = "") -> QuerySet[IntensitySeries]:
 
 
 def with_years(zone: str) -> QuerySet[IntensitySeries]:
-    """Those of a zone that have values of years."""
-    yearly = IntensitySeries.objects.filter(zone=zone, values__resolution=PublishedValue.Resolution.YEAR)
-    return yearly.distinct().order_by("slug")
+    """Those of a zone's grid that have values of years; a contract is no account of the grid."""
+    of_grid = IntensitySeries.objects.filter(zone=zone, method=Method.LOCATION)
+    return of_grid.filter(values__resolution=PublishedValue.Resolution.YEAR).distinct().order_by("slug")
 
 
 def months_of_slots(series: IntensitySeries) -> list[MonthOfSlots]:

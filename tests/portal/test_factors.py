@@ -158,6 +158,10 @@ def test_editions_stand_beside_each_other(manager: Client) -> None:
             NOW, slug=slug, zone="DE", basis="direct", mix="production", gas="CO2", source_title="UBA", edition=slug
         )
         PublishedValue.objects.create(series=series, start=date(2024, 1, 1), g_per_kwh=value)
+    contract = new_series(
+        NOW, slug="ours", zone="DE", basis="direct", mix="supplier", method="market_based", source_title="contract"
+    )
+    PublishedValue.objects.create(series=contract, start=date(2024, 1, 1), g_per_kwh=10.0)
     shown = words(manager.get(f"{URL}series/?zone=DE"))
     assert "<td>353</td><td>363</td><td>10.0</td>" in shown
     assert manager.get(f"{URL}series/?zone=ZZ").status_code == 404
