@@ -26,7 +26,7 @@ def reprice(cluster: Cluster, now: datetime, first: date | None = None, last: da
     The cluster's row is held meanwhile: the roll-up of a day and a change of a factor come one after the other.
     """
     with transaction.atomic():
-        _hold(cluster)
+        hold(cluster)
         wanted = sorted(set().union(*(_days(model, cluster, first, last) for model in (TypeDay, PriceDay))))
         for low in range(0, len(wanted), DAYS_AT_ONCE):
             _write(cluster, wanted[low : low + DAYS_AT_ONCE], now)
@@ -40,8 +40,7 @@ def _days(model: type[TypeDay | PriceDay], cluster: Cluster, first: date | None,
 
 
 def price_day(cluster: Cluster, day: date, now: datetime) -> None:
-    """Make one day's price list anew, inside the transaction of its roll-up."""
-    _hold(cluster)
+    """Make one day's price list anew, inside the transaction of its roll-up, which holds the cluster."""
     _write(cluster, [day], now)
 
 
@@ -82,7 +81,8 @@ def add_rows(cluster: Cluster, rows: Iterable[Supply | SiteFactor], now: datetim
         return reprice(cluster, now)
 
 
-def _hold(cluster: Cluster) -> None:
+def hold(cluster: Cluster) -> None:
+    """Let nobody else price this cluster, or commit input of it, until the transaction ends."""
     Cluster.objects.select_for_update(no_key=True).get(pk=cluster.pk)
 
 

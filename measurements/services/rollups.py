@@ -32,7 +32,7 @@ from measurements.selectors.allocations import allocation_figures
 from measurements.selectors.frames import frame_of
 from measurements.services.bulk import insert
 from measurements.services.marks import claim, free, give_back, settle, still_mine
-from measurements.services.pricing import price_day
+from measurements.services.pricing import hold, price_day
 from measurements.services.type_days import type_days
 
 JOBS_AT_ONCE = 5_000
@@ -125,6 +125,7 @@ def _next_day(now: datetime, cluster: Cluster | None) -> int | None:
         machine = type_days(mark.cluster, mark.day, {node: row[1] for node, row in node_types.items()})
         _add_jobs(machine, projects)
         with transaction.atomic():
+            hold(mark.cluster)  # before the mark: ingest, which marks, holds the cluster already
             current = still_mine([mark])
             if current:
                 UserDay.objects.filter(cluster=mark.cluster, day=mark.day).delete()

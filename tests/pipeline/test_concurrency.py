@@ -14,6 +14,8 @@ from tests.pipeline.site import Farm, Site
 
 COMPUTE = "measurements.services.attribution.attribute_node"
 COMMIT = "measurements.services.ingest_power._commit"
+ADDING_UP = "measurements.services.rollups.type_days"
+MARK_DAYS = "measurements.services.ingest_power.mark_rolled_up_days"
 SMALL_BLOCKS = {"measurements.services.attribution.BLOCK_NODES": 2, "measurements.services.rollups.JOBS_AT_ONCE": 5}
 FIRST_DAY = "2026-03-01"
 FOREIGN_CLAIM = """
@@ -212,3 +214,27 @@ def test_who_outlives_its_lease_commits_nothing(bases: Bases) -> None:
     quick.wait().done()
     site.do(*bases.commands[-1])
     assert finished_as(bases, site) == []
+
+
+# --- roll-ups, which price, beside ingest, which marks ----------------------------------------------------------------
+
+
+def test_a_roll_up_that_waits_for_the_cluster_holds_nothing_that_ingest_wants(any_farm: Farm, tmp_path: Path) -> None:
+    """Ingest holds the cluster and marks days; a roll-up prices its day: the cluster comes first for both."""
+    site = small_site(any_farm, tmp_path)
+    site.do(*readings(tmp_path / "first.csv", m01=100, m02=100))
+    site.do("attribute")
+    site.do(*readings(tmp_path / "more.csv", m03=100))
+    booking = site.start("manage", "attribute", pause=[ADDING_UP])
+    booking.until_reached()
+    earlier = write(tmp_path / "earlier.csv", "timestamp,node,watts", ["2026-02-28T12:00:00Z,n1,100"])
+    slow = site.start("manage", "ingest_power", earlier, "--cluster", "c", "--interval", "60", pause=[MARK_DAYS])
+    slow.until_reached()  # the day before moves the node's first sample: days that are rolled up are marked
+    booking.go_on()
+    time.sleep(3)  # it writes its roll-up by then, or waits to
+    slow.go_on()
+    slow.wait().done()
+    booking.wait().done()
+    site.do("attribute")
+    assert site.json("energy", "node", "n1")["metered_j"] == 100 * (3 + 1) * 60
+    assert site.rows("DirtyDay") == []
