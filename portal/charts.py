@@ -16,7 +16,6 @@ from django.utils.translation import pgettext
 from measurements.domain.curves import Curve
 from measurements.domain.units import DAY_MS, HOUR_MS, MS_PER_S, FloatArray, datetime_from_ms, ms_from_datetime
 from measurements.selectors.curve import JobCurve
-from measurements.selectors.history import History
 from portal.quantities import TABLE, Unit, unit_for
 
 TYPES_IN_A_CHART = 6
@@ -30,44 +29,6 @@ STEPS_MS = [
 NO_DST_MS = 30 * MINUTE_MS  # a change of the clock is a multiple of it
 DIGITS = 6  # significant ones of a value sent to a chart
 Payload = dict[str, Any]
-
-
-# --- Energy by day ------------------------------------------------------------------------------
-
-
-def energy_by_day(history: History, unit: Unit) -> Payload:
-    """Stacked bars of a period: one a day, its parts by node type."""
-    names, columns = _types(history)
-    measured = [d.covered_s > 0 for d in history.days]
-    return {
-        "title": _("Energy by day and node type"),
-        "unit": unit.label,
-        "size": unit.size,
-        "quantity": "energy",
-        "table": TABLE,
-        "labels": [date_format(d.day, pgettext("day on an axis", "j M")) for d in history.days],
-        "titles": [date_format(d.day, pgettext("day of a chart", "l, j F Y")) for d in history.days],
-        "series": [
-            {
-                "label": name,
-                "values": [_value(v / unit.size) if m else None for v, m in zip(column, measured, strict=True)],
-            }
-            for name, column in zip(names, columns, strict=True)
-        ],
-        "coverage": [None if d.coverage is None else round(d.coverage, 4) for d in history.days],
-        "words": {"total": _("Total"), "coverage": _("measured")},
-    }
-
-
-def _types(history: History) -> tuple[list[str], list[list[float]]]:
-    """Names and daily joules of the node types with most energy, the others together."""
-    columns = [[d.by_type_j[i] for d in history.days] for i in range(len(history.node_types))]
-    names = list(history.node_types)
-    if len(names) > TYPES_IN_A_CHART:
-        rest = columns[TYPES_IN_A_CHART - 1 :]
-        names = [*names[: TYPES_IN_A_CHART - 1], _("other types")]
-        columns = [*columns[: TYPES_IN_A_CHART - 1], [sum(day) for day in zip(*rest, strict=True)]]
-    return names, columns
 
 
 def _value(value: float) -> float:

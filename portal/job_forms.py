@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from measurements.domain.slurm import STATES
 from measurements.models import Quality
-from measurements.selectors.history import day_bounds_ms
+from measurements.selectors.days import day_bounds_ms
 from measurements.selectors.jobfilter import JobFilter, Machine
 from portal.wording_jobs import STATE_NAMES
 

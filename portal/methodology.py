@@ -77,9 +77,9 @@ def rule(sentence: str, *constants: Constant, formula: str = "") -> Rule:
 
 def sections() -> list[Section]:
     """All rules, in the reader's language."""
-    from portal import methodology_emissions, methodology_joules  # they are made of what stands here
+    from portal import methodology_emissions, methodology_joules, methodology_use  # they are made of what stands here
 
-    return [*methodology_joules.sections(), *methodology_emissions.sections()]
+    return [*methodology_joules.sections(), *methodology_use.sections(), *methodology_emissions.sections()]
 
 
 # --- How sentences say values ----------------------------------------------------------------------
@@ -162,6 +162,15 @@ EXEMPT: dict[str, str] = {
     "metering.HOUR_EDGES": "likewise",
     "profiles.HOURS_PER_DAY": "likewise, of UTC days",
     "profiles._EDGES_US": "likewise",
+    "profiles.QUARTERS_PER_HOUR": "likewise",
+    "profiles.COVERED": "where in a record of an hour something stands",
+    "profiles.ELAPSED": "likewise",
+    "profiles.FILLED": "likewise",
+    "profiles.RESERVED": "likewise",
+    "profiles.RECORD": "likewise",
+    "usage._EVEN": "likewise",
+    "tags.LONGEST_WORKLOAD": "a longer name is no workload; no energy",
+    "tags.LONGEST_UNIT": "likewise",
     "samples._MAX_RADIX": "how samples are sorted",
     "sharing.QUARTER_TICKS": "a unit of time",
     "sharing.QUARTER_EDGES": "likewise",

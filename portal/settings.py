@@ -17,6 +17,7 @@ from portal.env import (
     env_folder,
     env_number,
     env_secret,
+    env_str,
     env_url,
     env_zone,
     key_from_file,
@@ -34,6 +35,13 @@ SWEEP_S = env_number("JOULEBOOK_SWEEP_S", 30, 0.5, 600)  # how often what was le
 WORKER_THREAD = env_bool("JOULEBOOK_WORKER_THREAD", default=not REDIS_URL)  # does the web process work as well
 WORKER_PROCESSES = int(env_number("JOULEBOOK_WORKER_PROCESSES", os.cpu_count() or 1, 1, 1000))  # of a Celery worker
 SECRET_KEY = env_secret("JOULEBOOK_SECRET_KEY") or key_from_file(JOULEBOOK_VAR / "secret_key")
+
+# --- What people may see of each other (docs/privacy) ----------------------------------------------------------------
+LEADER_SEES = env_choice("JOULEBOOK_LEADER_SEES", ("totals", "pseudonyms", "names"), "totals")
+SMALLEST_GROUP = int(env_number("JOULEBOOK_SMALLEST_GROUP", 5, 3, 20))  # no figure of fewer people is shown
+CONTACT = env_str("JOULEBOOK_CONTACT")  # whom to ask: an address or a sentence
+DEFAULT_FROM_EMAIL = env_str("JOULEBOOK_MAIL_FROM")  # empty: no mail is sent
+AUDIT_KEEP_DAYS = int(env_number("JOULEBOOK_AUDIT_KEEP_DAYS", 365, 30, 3650))  # who read whose pages
 
 # --- Providers of carbon intensity: none is asked before `manage.py pull_intensity` switches it on -------------------
 ENERGY_CHARTS_URL = env_address("JOULEBOOK_ENERGY_CHARTS_URL", "https://api.energy-charts.info")

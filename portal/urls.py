@@ -10,6 +10,7 @@ from portal.views import (
     cluster,
     compare,
     energy,
+    energy_jobs,
     factor_series,
     factors,
     front,
@@ -29,6 +30,7 @@ from portal.views.login import Login
 
 urlpatterns = [
     path("", energy.home, name="energy"),
+    path("energy/jobs/", energy_jobs.page, name="energy-jobs"),
     path("jobs/", jobs.page, name="jobs"),
     path("jobs.csv", jobs.export, name="jobs-csv"),
     path("jobs/compare/", compare.page, name="compare"),

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.utils.formats import date_format
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
+from django.utils.translation import ngettext
 
 from measurements.domain.nodeday import Flag, Policy
 from measurements.models import Quality
-from measurements.selectors.history import DayEnergy, History
 from measurements.selectors.job import JobReport, Unmeasured
 from measurements.selectors.meters import JobMeter, MeterChannel
 from portal.quantities import NBSP, format_quantity, number, percent
@@ -166,48 +164,9 @@ def no_estimate_sentence(report: JobReport) -> str:
 # --- A period -----------------------------------------------------------------------------------
 
 
-def history_sentences(history: History) -> list[str]:
-    """The period in words: how much, most when, on what, against the time before, how well measured."""
-    if not history.coverage:
-        return [_("Your jobs ran, but nothing of it was measured.")]
-    days = len(history.days)
-    total = format_quantity(history.energy_j, "energy")
-    peak = max(history.days, key=lambda d: d.energy_j)
-    said = [
-        ngettext("On this day your jobs drew %(total)s.", "In these %(days)d days your jobs drew %(total)s.", days)
-        % {"days": days, "total": total}
-    ]
-    if days > 1 and peak.energy_j > 0:
-        said.append(
-            _("The most in one day was %(energy)s, on %(day)s.")
-            % {"energy": format_quantity(peak.energy_j, "energy"), "day": _long_day(peak)}
-        )
-    said += [sentence for sentence in (_on_what(history), _against_before(history)) if sentence]
-    return said
-
-
-def _long_day(day: DayEnergy) -> str:
-    return str(date_format(day.day, pgettext("day in a sentence", "l j F")))
-
-
-def _on_what(history: History) -> str:
-    if len(history.node_types) < 2 or history.energy_j <= 0:
-        return ""
-    most_j = sum(d.by_type_j[0] for d in history.days)
-    share = percent(most_j / history.energy_j)
-    return _("%(share)s of it was drawn on nodes of type %(type)s.") % {"share": share, "type": history.node_types[0]}
-
-
 def before_words(days: int) -> str:
     """The time that a period is compared with, at the beginning of a sentence."""
     return ngettext("On the day before", "In the %(days)d days before", days) % {"days": days}
-
-
-def _against_before(history: History) -> str:
-    when = before_words(len(history.days))
-    if not history.previous_elapsed_s:
-        return _("%(when)s none of your jobs ran.") % {"when": when}
-    return compared(when, history.energy_j, history.previous_j)
 
 
 def compared(when: str, value: float, previous: float, quantity: str = "energy") -> str:
@@ -224,17 +183,3 @@ def compared(when: str, value: float, previous: float, quantity: str = "energy")
     if ratio < 2:
         return _("%(when)s it was %(energy)s: this is %(change)s more.") % values
     return _("%(when)s it was %(energy)s: this is %(ratio)s times as much.") % values
-
-
-def coverage_sentence(history: History) -> str:
-    """How much of the period's energy is measured."""
-    if history.coverage is None:
-        return ""
-    said = _("%(coverage)s of your jobs' time was measured; what was not is left out, never filled in.") % {
-        "coverage": percent(history.coverage)
-    }
-    if history.filled_j > 0:
-        said += " " + _("For nodes without any measurement %(energy)s more are estimated from rated power.") % {
-            "energy": format_quantity(history.filled_j, "energy")
-        }
-    return said

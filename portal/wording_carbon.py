@@ -15,11 +15,10 @@ from measurements.domain.carbon import Origin, Part, PriceList, Rung
 from measurements.domain.chain import Footprint
 from measurements.domain.timeshift import Shift, Timing
 from measurements.selectors.grid import RUNGS, Extreme, GridReport
-from measurements.selectors.history import History
 from portal.quantities import percent
 from portal.steps import basis_word, mix_word, rung_word
 from portal.templatetags.quantities import emissions, intensity
-from portal.wording import before_words, compared
+from portal.wording import compared
 
 FLAT = 0.005  # a load nearer to a flat one than this is called as green
 WHOLE = 0.9995
@@ -174,17 +173,16 @@ def shift_sentences(shifts: tuple[Shift, ...]) -> list[str]:
 # --- One's own emissions ------------------------------------------------------------------------------
 
 
-def own_sentences(history: History, *, market: bool) -> list[str]:
-    """At which intensity, how that is known, and against the period before."""
-    found, previous = history.footprint, history.previous
+def own_sentences(found: Footprint, previous: Footprint, when: str, *, market: bool) -> list[str]:
+    """At which intensity, how that is known, and against the time before, which ``when`` names."""
     grams, mean = (found.market_g, found.market_g_per_kwh) if market else (found.location_g, found.intensity_g_per_kwh)
     if grams is None:
         return [_("No carbon intensity is configured for this time.")]
-    said = [_("At %(mean)s on average, by the quarter hours in which your jobs ran.") % {"mean": intensity(mean)}]
+    said = [_("At %(mean)s on average, by the quarter hours in which the jobs ran.") % {"mean": intensity(mean)}]
     said.append(rung_sentence(found, Part.MARKET if market else Part.LOCATION))
     before = previous.market_g if market else previous.location_g
     if before is not None and _unknown(found, market=market) <= FEW:
-        when, unknown = before_words(len(history.days)), _unknown(previous, market=market)
+        unknown = _unknown(previous, market=market)
         known = compared(when, grams, before, "emissions")
         said.append(_not_compared(when, unknown) if unknown > FEW else known)
     return [sentence for sentence in said if sentence]

@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time
 from typing import Self
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
+from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from measurements.domain.units import ms_from_datetime
 from measurements.models.cluster import Cluster, Node
+from measurements.models.people import leads
 
 
 class JobQuerySet(models.QuerySet["Job"]):
     """The one rule of who may see which jobs."""
 
     def visible_to(self, viewer: AbstractUser | AnonymousUser) -> Self:
-        """Jobs the viewer ran; all of them for holders of ``measurements.view_all_jobs``."""
+        """Jobs the viewer ran; all of them for holders of ``measurements.view_all_jobs``.
+
+        Where the site lets leaders see names, also those of the projects they lead today, from the first day of the
+        role on. Else a leader sees sums only (`measurements.selectors.project`).
+        """
         if not viewer.is_authenticated or not viewer.is_active:
             return self.none()
         if viewer.has_perm("measurements.view_all_jobs"):
             return self
-        return self.filter(username=viewer.get_username())
+        own = Q(username=viewer.get_username())
+        if settings.LEADER_SEES != "names":
+            return self.filter(own)
+        by_day: dict[date | None, list[str]] = {}
+        for name, since in leads(viewer).items():
+            by_day.setdefault(since, []).append(name)
+        for since, names in by_day.items():
+            of_days = Q(start_ms__gte=_midnight_ms(since)) if since else Q()
+            own |= Q(account__in=names) & of_days
+        return self.filter(own)
+
+
+def _midnight_ms(day: date) -> int:
+    """When a day of the site's zone begins."""
+    return ms_from_datetime(datetime.combine(day, time.min, timezone.get_default_timezone()))
 
 
 class Job(models.Model):
@@ -41,6 +65,10 @@ class Job(models.Model):
     comment = models.TextField(blank=True)
     admin_comment = models.TextField(blank=True)
     wckey = models.CharField(max_length=255, blank=True)
+    workload = models.CharField(
+        max_length=64, blank=True, db_default="", help_text="What it computes, as its comment says."
+    )
+    phase = models.CharField(max_length=16, blank=True, db_default="", help_text="training, inference, …")
     state = models.CharField(_("state"), max_length=32, help_text="Of its last run, in Slurm's spelling.")
     start_ms = models.BigIntegerField(null=True, help_text="Of its first run [ms since 1970, UTC].")
     end_ms = models.BigIntegerField(null=True, help_text="Of its last run; empty while it runs or waits.")
@@ -83,6 +111,7 @@ class Run(models.Model):
     cpus = models.PositiveIntegerField(null=True, help_text="Of all its nodes.")
     gpus = models.PositiveIntegerField(null=True, help_text="Of all its nodes.")
     memory_bytes = models.BigIntegerField(null=True)
+    max_rss_bytes = models.BigIntegerField(null=True, help_text="Most memory used, of all its nodes [bytes].")
     exclusive = models.BooleanField(null=True, help_text="Empty: not stated.")
     total_cpu_s = models.FloatField(null=True, help_text="CPU time of all its processes [s].")
     consumed_energy_j = models.FloatField(null=True, help_text="The batch system's own figure [J].")

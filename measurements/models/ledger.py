@@ -191,53 +191,37 @@ class JobEnergy(Figures):
         return f"{self.job}: {self.energy_j} J"
 
 
-class DayFigures(Figures):
-    """Figures of one UTC day, with what makes any time zone's days of them: packed little-endian float64."""
+class UsageDay(Figures):
+    """What one UTC day's jobs that agree in all that they are grouped by drew: the roll-up that every sum is made of.
 
-    energy_quarters = models.BinaryField(default=b"", help_text="[J], 96 values")
-    covered_hours = models.BinaryField(default=b"", help_text="Node-seconds, 24 values")
-    elapsed_hours = models.BinaryField(default=b"", help_text="Node-seconds, 24 values")
-    filled_hours = models.BinaryField(default=b"", help_text="[J], 24 values")
-    reserved_hours = models.BinaryField(default=b"", help_text="Node-seconds × share held, 24 values")
-
-    class Meta:
-        abstract = True
-
-
-class UserDay(DayFigures):
-    """User × UTC day × node type."""
+    ``hours`` holds a record of 12 float64 (little-endian) for each hour from ``first_hour`` on
+    (`measurements.domain.packing`): joules of its four quarter hours, of them of idle GPUs, covered and elapsed
+    node-seconds, joules filled, node-seconds × share held. So days of any time zone are sums of it. No constraint
+    says that a key comes once: its writer replaces a cluster's day as a whole.
+    """
 
     cluster = models.ForeignKey(Cluster, models.CASCADE)
+    day = models.DateField()
     username = models.CharField(max_length=255)
-    day = models.DateField()
-    node_type = models.ForeignKey(NodeType, models.CASCADE, db_index=False)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["username", "cluster", "day", "node_type"], name="user_day_once")
-        ]
-        indexes = [models.Index(fields=["cluster", "day"], name="user_day_cluster")]
-
-    def __str__(self) -> str:
-        return f"{self.username} {self.day}"
-
-
-class ProjectDay(DayFigures):
-    """Project × UTC day × node type."""
-
-    cluster = models.ForeignKey(Cluster, models.CASCADE)
     account = models.CharField(max_length=255)
-    day = models.DateField()
+    partition = models.CharField(max_length=255)
+    state = models.CharField(max_length=32)
+    workload = models.CharField(max_length=64)
+    phase = models.CharField(max_length=16)
     node_type = models.ForeignKey(NodeType, models.CASCADE, db_index=False)
+    excused = models.BooleanField(help_text="Its jobs were ended by the machine: nobody's waste.")
+    first_hour = models.PositiveSmallIntegerField()
+    hours = models.BinaryField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["account", "cluster", "day", "node_type"], name="project_day_once")
+        indexes = [
+            models.Index(fields=["username", "day"], name="usage_day_user"),
+            models.Index(fields=["account", "day"], name="usage_day_project"),
+            models.Index(fields=["cluster", "day"], name="usage_day_cluster"),
         ]
-        indexes = [models.Index(fields=["cluster", "day"], name="project_day_cluster")]
 
     def __str__(self) -> str:
-        return f"{self.account} {self.day}"
+        return f"{self.username} {self.account} {self.day}"
 
 
 class TypeDay(models.Model):

@@ -10,7 +10,7 @@ from datetime import date
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 
 from measurements.domain.units import US_PER_S
-from measurements.models import Cluster, DirtyDay, DirtyNodeDay, Node, NodeDay, ProjectDay
+from measurements.models import Cluster, DirtyDay, DirtyNodeDay, Node, NodeDay, UsageDay
 from measurements.selectors.metertree import MeterReport, Tree, meter_reports
 
 
@@ -85,7 +85,7 @@ def _node_days(cluster: Cluster, first: date, last: date) -> tuple[NodesDay, ...
         for i, value in enumerate(values):
             total[i] += value
     told: dict[date, float] = defaultdict(float)
-    for day, joules in ProjectDay.objects.filter(**inside).order_by("day", "pk").values_list("day", "energy_j"):
+    for day, joules in UsageDay.objects.filter(**inside).order_by("day", "pk").values_list("day", "energy_j"):
         told[day] += joules
     waiting = set(DirtyNodeDay.objects.filter(**inside).values_list("day", flat=True).distinct())
     waiting |= set(DirtyDay.objects.filter(**inside).values_list("day", flat=True))

@@ -25,8 +25,8 @@ from measurements.domain.units import (
     ms_from_datetime,
 )
 from measurements.models import Cluster, TypeDay
+from measurements.selectors.days import day_bounds_ms
 from measurements.selectors.emissions import cluster_footprints
-from measurements.selectors.history import day_bounds_ms
 from measurements.selectors.prices import price_list
 from measurements.selectors.type_days import Quarters, type_day_frame, type_days_of
 

@@ -24,7 +24,7 @@ from measurements.domain.units import (
     ms_from_datetime,
 )
 from measurements.models import Cluster, TypeDay
-from measurements.selectors.history import day_bounds_ms
+from measurements.selectors.days import day_bounds_ms
 from measurements.selectors.inventory import Inventory, Other, inventory, other_energy
 from measurements.selectors.type_days import SUMS, Quarters, TypeDays, type_day_frame, type_days_of
 

@@ -14,6 +14,7 @@ from django.db.models import Q
 from measurements.domain.integrate import NOMINAL_WINDOW_MS
 from measurements.domain.nodeday import Policy
 from measurements.domain.slurm import has_ended
+from measurements.domain.tags import declared
 from measurements.domain.units import DAY_MS, MS_PER_S, day_from_ms, ms_from_datetime
 from measurements.models import (
     Allocation,
@@ -68,11 +69,14 @@ _RUN_FIELDS = (
     "cpus",
     "gpus",
     "memory_bytes",
+    "max_rss_bytes",
     "exclusive",
     "total_cpu_s",
     "consumed_energy_j",
     "cancelled_by_uid",
 )
+_TAGS = ("workload", "phase")
+_LABELS = ("state", "partition", *_TAGS)  # what roll-ups group jobs by beside whose they are
 _ALLOCATION_FIELDS = ("node_id", "start_ms", "end_ms", "cpus", "gpus", "gpu_mask", "exclusive", "cpu_rate")
 
 
@@ -208,6 +212,7 @@ class _Writer:
         self.marks: set[tuple[int, date]] = set()
         self.corrections: list[tuple[date, dict[str, object]]] = []
         self.moved: dict[int, dict[str, object]] = {}  # by job: whose it was before
+        self.labels: dict[int, tuple[object, ...]] = {}  # by job: as its roll-ups have it
         self.touched: dict[int, Job] = {}  # by id() until saved
         self.new_jobs: list[Job] = []
         self.new_runs: list[Run] = []
@@ -235,6 +240,7 @@ class _Writer:
         self.allocations: dict[int, list[Allocation]] = {}
         for run in known.select_related("job").order_by("pk"):
             self._index(run)
+            self.labels[run.job_id] = _labels(run.job)
         for row in Allocation.objects.filter(run__in=known).order_by("pk"):
             self.allocations.setdefault(row.run_id, []).append(row)
 
@@ -312,6 +318,9 @@ class _Writer:
         changed = {name: value for name, value in said.items() if getattr(job, name) != value}
         for name, value in changed.items():
             setattr(job, name, value)
+        if {"comment", "admin_comment"} & changed.keys():
+            tags = declared(job.comment, job.admin_comment)
+            job.workload, job.phase = tags.workload, tags.phase
         return bool(changed)
 
     def _merge_run(self, run: Run, record: JobRecord) -> bool:
@@ -448,7 +457,7 @@ class _Writer:
         mark_node_days(self.cluster, self.marks)
         Job.objects.bulk_create(self.new_jobs, 1000)
         fresh = {id(job) for job in self.new_jobs}
-        fields = [*_JOB_FIELDS, "state", "start_ms", "end_ms"]
+        fields = [*_JOB_FIELDS, *_TAGS, "state", "start_ms", "end_ms"]
         Job.objects.bulk_update([job for job in jobs if id(job) not in fresh], fields, 200)
         Run.objects.bulk_create(self.new_runs, 1000)
         Run.objects.bulk_update(self.changed_runs.values(), _RUN_FIELDS, 200)
@@ -458,6 +467,7 @@ class _Writer:
         self._note_longest()
         mark_jobs(job.pk for job in jobs)
         self._move_roll_ups()
+        self._label_roll_ups()
         self._save_corrections()
 
     def _move_roll_ups(self) -> None:
@@ -467,6 +477,16 @@ class _Writer:
         sealed = sealed_days(self.cluster, {day for day, _ in pairs})
         self.corrections += [(day, self.moved[job]) for day, job in pairs if day in sealed]
         for day in sorted({day for day, _ in pairs} - sealed):
+            mark_day(self.cluster.pk, day)
+
+    def _label_roll_ups(self) -> None:
+        """The days on which jobs drew something that are now in another state, or tagged otherwise.
+
+        Sealed days too: what a job drew on them does not change, only under which name it is added up.
+        """
+        changed = [job.pk for job in self.touched.values() if self.labels.get(job.pk, _labels(job)) != _labels(job)]
+        rows = AllocationEnergy.objects.filter(job__in=changed).order_by("day").values_list("day", flat=True)
+        for day in rows.distinct() if changed else ():
             mark_day(self.cluster.pk, day)
 
     def _new_rows(self) -> Iterator[tuple[Any, ...]]:
@@ -491,6 +511,10 @@ class _Writer:
         rows = [*self.new_allocations, *self.changed_allocations.values()]
         longest = max((row.end_ms - row.start_ms for row in rows if row.end_ms is not None), default=0)
         Cluster.objects.filter(pk=self.cluster.pk, longest_run_ms__lt=longest).update(longest_run_ms=longest)
+
+
+def _labels(job: Job) -> tuple[object, ...]:
+    return tuple(getattr(job, name) for name in _LABELS)
 
 
 def _run_values(record: JobRecord) -> dict[str, object]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from measurements.domain.figures import BOOKING_FIELDS, by_allocation, counts_of, fill, summed_by
-from measurements.domain.packing import packed, stacked
-from measurements.domain.profiles import HOURS_PER_DAY, Rows, profiles
-from measurements.domain.units import US_PER_MS, day_start_ms
+from measurements.domain.packing import packed
+from measurements.domain.profiles import FILLED, HOURS_PER_DAY, RECORD, RESERVED, Rows, packed_hours, profiles
+from measurements.domain.units import US_PER_MS, FloatArray, day_start_ms
 from measurements.models import (
     Allocation,
     AllocationEnergy,
@@ -24,11 +23,11 @@ from measurements.models import (
     Job,
     JobEnergy,
     NodeConfig,
-    ProjectDay,
     TypeDay,
-    UserDay,
+    UsageDay,
 )
 from measurements.selectors.allocations import allocation_figures
+from measurements.selectors.excused import excused_jobs
 from measurements.selectors.frames import frame_of
 from measurements.services.bulk import insert
 from measurements.services.marks import claim, free, give_back, settle, still_mine
@@ -52,13 +51,13 @@ _TOTAL_FIELDS = (
     "quality",
     "flags",
 )
-_PROFILES = ("energy_quarters", "covered_hours", "elapsed_hours", "filled_hours", "reserved_hours")
+_KEYS = ["username", "account", "partition", "state", "workload", "phase", "node_type_id", "excused"]
 _DAY_COLUMNS = {name: name for name in BOOKING_FIELDS if name != "day"} | {
     "first_quarter": "first_quarter",
     "quarters": "quarters",
     "node_id": "node_id",
-    "username": "job__username",
-    "account": "job__account",
+    "job_id": "job_id",
+    **{name: f"job__{name}" for name in _KEYS[:6]},
     "cpus": "allocation__cpus",
     "exclusive": "allocation__exclusive",
     "start_ms": "allocation__start_ms",
@@ -121,19 +120,17 @@ def _next_day(now: datetime, cluster: Cluster | None) -> int | None:
     marks = claim(waiting.order_by("cluster", "day")[:1], now)
     for mark in marks:
         node_types = _types_on(mark.cluster, mark.day)
-        users, projects = day_rollups(mark.cluster, mark.day, node_types)
+        usage, held = day_usage(mark.cluster, mark.day, node_types)
         machine = type_days(mark.cluster, mark.day, {node: row[1] for node, row in node_types.items()})
-        _add_jobs(machine, projects)
+        _add_jobs(machine, held)
         with transaction.atomic():
             hold(mark.cluster)  # before the mark: ingest, which marks, holds the cluster already
             current = still_mine([mark])
             if current:
-                UserDay.objects.filter(cluster=mark.cluster, day=mark.day).delete()
-                ProjectDay.objects.filter(cluster=mark.cluster, day=mark.day).delete()
+                UsageDay.objects.filter(cluster=mark.cluster, day=mark.day).delete()
                 TypeDay.objects.filter(cluster=mark.cluster, day=mark.day).delete()
                 TypeDay.objects.bulk_create(machine)
-                UserDay.objects.bulk_create(users, 2_000)
-                ProjectDay.objects.bulk_create(projects, 2_000)
+                UsageDay.objects.bulk_create(usage, 2_000)
                 price_day(mark.cluster, mark.day, now)
                 settle([mark], current)
     give_back(marks)
@@ -143,39 +140,36 @@ def _next_day(now: datetime, cluster: Cluster | None) -> int | None:
 _NodeTypes = dict[int, tuple[str, int, float | None, int | None]]  # per node: name, type, rated power, cpus
 
 
-def day_rollups(cluster: Cluster, day: date, types: _NodeTypes) -> tuple[list[UserDay], list[ProjectDay]]:
-    """User × node type and project × node type of one UTC day."""
+def day_usage(cluster: Cluster, day: date, types: _NodeTypes) -> tuple[list[UsageDay], dict[int, FloatArray]]:
+    """One UTC day's rows, and the records of its hours by node type [24, 12]."""
     frame = _day_frame(day, types)
     if frame.empty:
-        return [], []
-    key = {"cluster": cluster, "day": day}
-    return (
-        [UserDay(**key, **row) for row in _of_day(frame, "username", day)],
-        [ProjectDay(**key, **row) for row in _of_day(frame, "account", day)],
-    )
+        return [], {}
+    sums = summed_by(frame, _KEYS).drop(columns="flags").to_dict("records")
+    group = frame.groupby(_KEYS, sort=True).ngroup().to_numpy(np.int64)
+    hours = profiles(_profile_rows(frame, day), group, len(sums))
+    rows = []
+    held: dict[int, FloatArray] = {}
+    for row, records in zip(sums, hours, strict=True):
+        first_hour, data = packed_hours(records)
+        rows.append(UsageDay(cluster=cluster, day=day, first_hour=first_hour, hours=data, **row))
+        of_type = held.setdefault(int(row["node_type_id"]), np.zeros((HOURS_PER_DAY, RECORD)))
+        of_type += records
+    return rows, held
 
 
-def _add_jobs(machine: list[TypeDay], projects: list[ProjectDay]) -> None:
-    """What the jobs of each node type have by hour, from the few rows of projects."""
+def _add_jobs(machine: list[TypeDay], held: dict[int, FloatArray]) -> None:
+    """What the jobs of each node type have by hour."""
+    nothing = np.zeros((HOURS_PER_DAY, RECORD))
     for row in machine:
-        of_type = [part for part in projects if part.node_type_id == row.node_type_id]
-        row.filled_hours = packed(stacked((part.filled_hours for part in of_type), HOURS_PER_DAY).sum(axis=0))
-        row.reserved_hours = packed(stacked((part.reserved_hours for part in of_type), HOURS_PER_DAY).sum(axis=0))
-
-
-def _of_day(frame: pd.DataFrame, whose: str, day: date) -> list[dict[Any, Any]]:
-    """One row a person (or project) and node type: its sums and its profile of the day."""
-    keys = [whose, "node_type_id"]
-    sums = summed_by(frame, keys).drop(columns="flags").to_dict("records")
-    group = frame.groupby(keys, sort=True).ngroup().to_numpy(np.int64)
-    profile = profiles(_profile_rows(frame, day), group, len(sums))
-    parts = (profile.energy_j, profile.covered_s, profile.elapsed_s, profile.filled_j, profile.reserved_s)
-    packs = zip(*(map(packed, part) for part in parts), strict=True)
-    return [row | dict(zip(_PROFILES, pack, strict=True)) for row, pack in zip(sums, packs, strict=True)]
+        records = held.get(row.node_type_id, nothing)
+        row.filled_hours = packed(records[:, FILLED])
+        row.reserved_hours = packed(records[:, RESERVED])
 
 
 def _profile_rows(frame: pd.DataFrame, day: date) -> Rows:
     start_ms = day_start_ms(day)
+    energy_j, idle_j = (frame[name].to_numpy(np.float64) for name in ("energy_j", "gpu_idle_j"))
     return Rows(
         first_quarter=frame["first_quarter"].to_numpy(np.int64),
         quarters=frame["quarters"].tolist(),
@@ -184,6 +178,7 @@ def _profile_rows(frame: pd.DataFrame, day: date) -> Rows:
         covered_us=frame["covered_us"].to_numpy(np.int64),
         reserved_us=frame["reserved_us"].to_numpy(np.int64),
         filled_j=frame["filled_j"].to_numpy(np.float64),
+        idle_share=np.divide(idle_j, energy_j, out=np.zeros(len(frame)), where=energy_j > 0),
     )
 
 
@@ -204,6 +199,8 @@ def _day_frame(day: date, types: _NodeTypes) -> pd.DataFrame:
         frame[key] = values_of_nodes[node]
     frame["node_type_id"] = frame["node_type_id"].astype(np.int64)
     frame["reserved_us"] = counts_of(frame["reserved_us"])
+    states = dict(zip(frame["job_id"].tolist(), frame["state"].tolist(), strict=True))
+    frame["excused"] = frame["job_id"].isin(excused_jobs(states))
     frame["run_id"], frame["consumed_j"], frame["wall_us"] = 0, np.nan, 0  # a reported figure has no days
     return fill(frame)
 

@@ -8,12 +8,14 @@ from datetime import date
 
 from django.db import transaction
 
+from measurements.domain.blame import AFTER_MS, BEFORE_MS, WASTED, stops_jobs
 from measurements.domain.units import day_from_ms
-from measurements.models import Cluster, DirtyNodeDay, NodeDay, NodeState
+from measurements.models import Allocation, AllocationEnergy, Cluster, DirtyNodeDay, NodeDay, NodeState
 from measurements.parsers.node_states import StateRecord
-from measurements.services.marks import mark_node_days, mark_rolled_up_days
+from measurements.services.marks import mark_day, mark_node_days, mark_rolled_up_days
 from measurements.services.names import NodeNames
 
+FAR_MS = 1 << 62
 _CHANGEABLE = ("end_ms", "power", "reason")
 
 
@@ -58,7 +60,22 @@ def load_states(cluster: Cluster, records: Sequence[StateRecord]) -> StatesRepor
     NodeState.objects.bulk_create(fresh, 1_000)
     NodeState.objects.bulk_update(changed, _CHANGEABLE, 500)
     _mark(cluster, [row for row in touched if row.power == NodeState.Power.OFF])
+    _mark_blame([row for row in touched if stops_jobs(row.state)])
     return StatesReport(len(fresh), len(changed), unchanged, tuple(unknown))
+
+
+def _mark_blame(stops: list[NodeState]) -> None:
+    """The roll-ups of jobs that ended near where a node stopped: whose waste they are may have changed."""
+    if not stops:
+        return
+    first = min(row.start_ms for row in stops) - BEFORE_MS
+    last = max(max(row.end_ms or FAR_MS, row.start_ms + AFTER_MS) for row in stops)
+    ended = Allocation.objects.filter(
+        node__in={row.node_id for row in stops}, end_ms__gte=first, end_ms__lte=last, run__job__state__in=WASTED
+    )
+    rows = AllocationEnergy.objects.filter(job__in=ended.values("run__job"))
+    for cluster, day in rows.order_by().values_list("node__cluster_id", "day").distinct():
+        mark_day(cluster, day)
 
 
 def _row(node: int, record: StateRecord) -> NodeState:

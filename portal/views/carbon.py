@@ -18,9 +18,8 @@ from measurements.selectors.equivalents import equivalents
 from measurements.selectors.grid import GridReport, grid_report
 from portal import charts_carbon, wording_carbon
 from portal.forms import MACHINE_LENGTHS, MachinePeriodForm, Period
+from portal.usage_view import MARKET
 from portal.wording_equivalents import equivalents_in_words
-
-MARKET = "market"
 
 
 @login_required

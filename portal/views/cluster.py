@@ -15,8 +15,8 @@ from django.views.decorators.http import require_safe
 
 from measurements.domain.units import ms_from_datetime
 from measurements.models import Cluster, Node
+from measurements.selectors.days import day_bounds_ms
 from measurements.selectors.emissions import cluster_footprints
-from measurements.selectors.history import day_bounds_ms
 from measurements.selectors.machine import ClusterReport, cluster_report
 from measurements.selectors.nodelist import NodesPage, nodes_page
 from portal import charts_machine, cluster_emissions, wording_machine

@@ -3,8 +3,24 @@ import { colour, faded, language, show } from "./charts.js";
 import { coverageWords, stackedBars, totalWords, valueAxis, wordsOf } from "./parts.js";
 import { formatNumber } from "./quantities.js";
 
-show("energy-chart", (data) =>
-  stackedBars(data, { footer: (at, said) => [totalWords(data, at, said), ...coverageWords(data, at)] }));
+show("usage-chart", (data) => {
+  const chart = stackedBars(data, { footer: (at, said) => [totalWords(data, at, said), ...coverageWords(data, at)] });
+  if (data.links) followClicks(chart, data.links);
+  return chart;
+});
+
+// A click on a part of a bar leads to its jobs, one above or below it to those of the whole bar. The table has links.
+function followClicks(chart, links) {
+  chart.options.onClick = (event, _items, drawn) => {
+    const [bar] = drawn.getElementsAtEventForMode(event, "index", { intersect: false }, true);
+    if (!bar) return;
+    const [part] = drawn.getElementsAtEventForMode(event, "nearest", { intersect: true }, true);
+    window.location.assign(links.bars[bar.index] + (part ? links.series[part.datasetIndex] : ""));
+  };
+  chart.options.onHover = (event, items) => {
+    event.native.target.classList.toggle("linked", items.length > 0);
+  };
+}
 
 show("hours-chart", (data) => {
   const chart = stackedBars(data, { footer: () => [] });

@@ -159,8 +159,8 @@ def forget_ledger() -> int:
     """Delete every row that is derived."""
     from measurements import models
 
-    derived = (models.AllocationEnergy, models.NodeHour, models.NodeDay, models.JobEnergy, models.UserDay)
-    return sum(model.objects.all().delete()[0] for model in (*derived, models.ProjectDay))
+    derived = (models.AllocationEnergy, models.NodeHour, models.NodeDay, models.JobEnergy, models.UsageDay)
+    return sum(model.objects.all().delete()[0] for model in derived)
 
 
 def print_dump() -> int:

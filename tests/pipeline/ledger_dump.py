@@ -30,11 +30,10 @@ from measurements.models import (
     NodeDay,
     NodeHour,
     PendingCorrection,
-    ProjectDay,
     Run,
     Segment,
     TypeDay,
-    UserDay,
+    UsageDay,
 )
 from measurements.store import SampleStore, Selection
 
@@ -109,7 +108,7 @@ _NODE_DAY = (
     "metered_quarters",
     "unallocated_quarters",
 )
-_PROFILES = ("energy_quarters", "covered_hours", "elapsed_hours", "filled_hours", "reserved_hours")
+_GROUPED_BY = ("username", "account", "partition", "state", "workload", "phase", "node_type__name", "excused")
 _TYPE_DAY = (
     "nodes",
     "measured_nodes",
@@ -136,8 +135,7 @@ def ledger() -> dict[str, Rows]:
         "node_day": _rows(NodeDay, "cluster__name", "node__name", "day", *_NODE_DAY),
         "node_hour": _rows(NodeHour, "node__cluster__name", "node__name", "day", "hour", *_NODE_HOUR),
         "job_energy": _rows(JobEnergy, *(f"job__{name}" for name in _KEY), *_FIGURES, "flags"),
-        "user_day": _rows(UserDay, "cluster__name", "username", "day", "node_type__name", *_FIGURES, *_PROFILES),
-        "project_day": _rows(ProjectDay, "cluster__name", "account", "day", "node_type__name", *_FIGURES, *_PROFILES),
+        "usage_day": _rows(UsageDay, "cluster__name", "day", *_GROUPED_BY, *_FIGURES, "first_hour", "hours"),
         "type_day": _rows(TypeDay, "cluster__name", "day", "node_type__name", *_TYPE_DAY),
         "dirty_node_day": _rows(DirtyNodeDay, "cluster__name", "node__name", "day"),
         "dirty_job": _rows(DirtyJob, *(f"job__{name}" for name in _KEY)),

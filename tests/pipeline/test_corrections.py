@@ -103,9 +103,8 @@ def test_a_job_of_another_project_moves_between_roll_ups_without_a_rebuild(site:
     )
     assert rebuilt(site, jobs(tmp_path / "moved.csv", moved)) == set()
     assert site.json("energy", "project", "biology")["energy_j"] == total
-    for model, name in (("ProjectDay", "account"), ("UserDay", "username")):
-        owners = {(row[name], row["day"]) for row in site.rows(model)}
-        assert owners == {("biology" if name == "account" else "bob", day) for day in DAYS[:3]}
+    owners = {(row["account"], row["username"], row["day"]) for row in site.rows("UsageDay")}
+    assert owners == {("biology", "bob", day) for day in DAYS[:3]}
 
 
 def test_a_running_job_follows_its_node_and_then_ends(site: Site, tmp_path: Path) -> None:

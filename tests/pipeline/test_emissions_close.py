@@ -28,6 +28,7 @@ from django.test import override_settings
 
 from measurements.domain import chain
 from measurements.domain.carbon import Part, PriceList
+from measurements.domain.profiles import FILLED
 from measurements.models import (
     AllocationEnergy,
     Cluster,
@@ -36,12 +37,11 @@ from measurements.models import (
     NodeHour,
     NodeType,
     PriceDay,
-    ProjectDay,
     PublishedValue,
     SiteFactor,
     Supply,
     TypeDay,
-    UserDay,
+    UsageDay,
 )
 from measurements.parsers.intensity_records import IntensitySlots
 from measurements.selectors.emissions import cluster_footprints
@@ -49,6 +49,7 @@ from measurements.selectors.prices import price_list
 from measurements.services.intensity import new_series, store_slots
 from measurements.services.pricing import add_rows
 from tests.pipeline.closing_oracle import Factor, Grid, Meters, Price, Rules, begin_of, quarter_of, total
+from tests.usage_rows import quarters, records
 
 pytestmark = pytest.mark.django_db
 EXACT = 1e-9
@@ -333,6 +334,15 @@ def rolled_up(site: Site, model: Any, energy: str, *, fill: bool = True) -> np.n
     return found
 
 
+def usage_of_all(site: Site) -> np.ndarray:
+    """Joules by quarter hour of all that people and projects are shown."""
+    found = np.zeros(len(site.quarters))
+    for row in UsageDay.objects.filter(cluster=site.cluster):
+        place = start_of(row.day) - site.quarters.start
+        found[place : place + 96] += quarters(row) + np.repeat(records(row)[:, FILLED], 4) / 4
+    return found
+
+
 def priced(site: Site, joules: np.ndarray) -> dict[str, np.ndarray]:
     found = chain.slots(joules, site.prices())
     return {name: getattr(found, name) for name in PER_SLOT}
@@ -371,11 +381,10 @@ def test_jobs_and_unallocated_are_the_cluster_in_each_slot(site: Site) -> None:
 def test_people_and_projects_and_unallocated_are_the_cluster_in_each_slot(site: Site) -> None:
     own = priced(site, rolled_up(site, TypeDay, "unallocated_quarters", fill=False))
     cluster = priced(site, rolled_up(site, TypeDay, "metered_quarters"))
-    for model in (UserDay, ProjectDay):
-        theirs = priced(site, rolled_up(site, model, "energy_quarters"))
-        for name in PER_SLOT:
-            known = ~np.isnan(own[name])
-            agree((theirs[name] + own[name])[known].tolist(), cluster[name][known], f"{name} of {model.__name__}")
+    theirs = priced(site, usage_of_all(site))
+    for name in PER_SLOT:
+        known = ~np.isnan(own[name])
+        agree((theirs[name] + own[name])[known].tolist(), cluster[name][known], name)
 
 
 def test_every_price_is_what_the_oracle_says(site: Site) -> None:

@@ -12,7 +12,7 @@ from tests.pipeline.site import Farm, Site
 from tests.pipeline.small import C, Command, jobs, power, record, small_site, steady
 
 BEFORE, FIRST, SECOND, THIRD = "2026-02-28", "2026-03-01", "2026-03-02", "2026-03-03"
-LEDGER = ("AllocationEnergy", "NodeDay", "NodeHour", "UserDay", "ProjectDay")
+LEDGER = ("AllocationEnergy", "NodeDay", "NodeHour", "UsageDay")
 OVER_MIDNIGHT = record("1", "2026-03-01T20:00:00Z", "2026-03-02T04:00:00Z", "n[1-2]", cpus="4")
 RUNNING = record("2", "2026-03-01T10:00:00Z", "", "n2", cpus="2")
 

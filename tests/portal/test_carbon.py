@@ -24,8 +24,8 @@ from measurements.models import Cluster, PublishedValue, ReferenceFactor, Supply
 from measurements.parsers.intensity_records import IntensitySlots
 from measurements.selectors.equivalents import equivalents
 from measurements.selectors.grid import RUNGS, GridReport, grid_report
-from measurements.selectors.history import History, energy_history
 from measurements.selectors.own_timing import own_timing
+from measurements.selectors.usage import Asked, Quarters, Scope, usage
 from measurements.services.intensity import new_series, store_slots
 from measurements.services.pricing import add_supply
 from portal.templatetags.quantities import emissions, intensity
@@ -66,8 +66,8 @@ def report_of(cluster: Cluster, now: datetime = NOW, zone: ZoneInfo = UTC_ZONE) 
     return grid_report(cluster, FIRST, FIRST, zone, now)
 
 
-def history_of(person: User) -> History:
-    return energy_history(person, FIRST, FIRST, UTC_ZONE)
+def quarters_of(person: User, zone: ZoneInfo = UTC_ZONE) -> Quarters:
+    return usage(Scope(username=person.username), Asked(FIRST, FIRST, zone)).quarters
 
 
 def shown(client: Client, person: User, url: str = URL) -> str:
@@ -253,7 +253,7 @@ def test_in_german(priced: Cluster, people: People, client: Client) -> None:
 
 
 def test_ones_jobs_ran_greener_or_less_green_than_the_grid(priced: Cluster, people: People) -> None:
-    found = own_timing(history_of(people.alice).quarters, UTC_ZONE, ms_from_datetime(NOW))
+    found = own_timing(quarters_of(people.alice), UTC_ZONE, ms_from_datetime(NOW))
     assert found.timing is not None
     assert found.timing.drawn_g_per_kwh == pytest.approx(ALICES_G / (ALICES_J / J_PER_KWH), rel=1e-9)
     assert found.timing.grid_g_per_kwh == pytest.approx(GRID_MEAN, rel=1e-12)
@@ -265,11 +265,10 @@ def test_ones_jobs_ran_greener_or_less_green_than_the_grid(priced: Cluster, peop
 
 def test_hours_of_the_day_are_those_of_the_site(priced: Cluster, people: People) -> None:
     berlin = ZoneInfo("Europe/Berlin")
-    quarters = energy_history(people.alice, FIRST, FIRST, berlin).quarters
-    found = own_timing(quarters, berlin, ms_from_datetime(NOW))
+    found = own_timing(quarters_of(people.alice, berlin), berlin, ms_from_datetime(NOW))
     assert found.energy_j[[2, 4, 6]].tolist() == pytest.approx([WIDE_J, TRAIN_J, DARK_J])
     india = ZoneInfo("Asia/Kolkata")  # half an hour off: an hour's energy lies in two
-    found = own_timing(energy_history(people.alice, FIRST, FIRST, india).quarters, india, ms_from_datetime(NOW))
+    found = own_timing(quarters_of(people.alice, india), india, ms_from_datetime(NOW))
     assert found.energy_j[[8, 9]].tolist() == pytest.approx([TRAIN_J / 2, TRAIN_J / 2])
 
 
@@ -283,14 +282,15 @@ def test_ones_page_has_emissions_hours_and_steps(priced: Cluster, people: People
         "than a flat load",
         "What if: another time",
         "How this was computed",
-        f"<td>{shown_g}</td>",  # of the day, in the table by day
     ):
         assert words.replace("'", "&#x27;") in text, words
     assert len(payload(text, "hours-chart")["grid"]["values"]) == 24
     market = shown(client, people.alice, f"{MINE}&method=market")
     by_contract = emissions(ALICES_J / J_PER_KWH * 50).split("\u00a0")[0]
     assert f'"figure small"><span class="value">{by_contract}</span>' in market
-    assert f'"figure small other"><span class="value">{shown_g}</span>' in market
+    assert f"<dd>{emissions(ALICES_G)}</dd>" in market
+    by_hour = shown(client, people.alice, f"{MINE}&metric=emissions")
+    assert f'<th scope="row">Total</th><td>{shown_g}</td>' in by_hour
 
 
 def test_ones_page_without_factors_shows_no_emissions(site: None, people: People, client: Client) -> None:

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from measurements.domain.packing import packed
 from measurements.domain.units import DAY_MS, HOUR_MS, QUARTER_MS, day_from_ms, day_start_ms, ms_from_datetime
 from measurements.models import Cluster, DirtyNodeDay, Node, NodeType, TypeDay
-from measurements.selectors.history import day_bounds_ms
+from measurements.selectors.days import day_bounds_ms
 from measurements.selectors.machine import ClusterReport, cluster_report
 from measurements.selectors.nodelist import NODES_PER_PAGE
 from measurements.services.pricing import reprice

@@ -1,4 +1,4 @@
-"""`/`: a person's own energy by day."""
+"""`/`: a person's own energy."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client, override_settings
 
 from measurements.domain.packing import unpacked
 from measurements.domain.units import DAY_MS, QUARTER_MS, day_start_ms
+from measurements.domain.usage import Granularity
 from measurements.models import AllocationEnergy, Cluster, Job
-from measurements.selectors.history import day_bounds_ms, energy_history
-from measurements.selectors.joblist import JOBS_PER_PAGE, jobs_of_period
+from measurements.selectors.days import day_bounds_ms
+from measurements.selectors.joblist import jobs_of_period
+from measurements.selectors.usage import Asked, Scope, Usage, usage
 from tests.conftest import People
 from tests.portal import world
-from tests.portal.world import BOBS_J, DAY, PERIOD, TRAIN_J, WIDE_J
+from tests.portal.world import BOBS_J, PERIOD, TRAIN_J, WIDE_J
 
 URL = f"/?{PERIOD}"
+NOTHING_BEFORE = 9  # queries: of a time before in which no job ran there are no prices to read
 
 
 def context(client: Client, url: str = URL) -> Any:
@@ -30,30 +34,36 @@ def context(client: Client, url: str = URL) -> Any:
     return response.context
 
 
+def usage_of(person: User, first: date, last: date, zone: str = "UTC", **more: Any) -> Usage:
+    return usage(Scope(username=person.username), Asked(first, last, ZoneInfo(zone), **more))
+
+
+def payload(text: str) -> Any:
+    return json.loads(text.split('id="usage-chart-data" type="application/json">')[1].split("</script>")[0])
+
+
 def test_the_day_has_the_energy_of_ones_own_jobs(site: None, people: People, client: Client) -> None:
     client.force_login(people.alice)
-    found = context(client)
-    (day,) = found["history"].days
-    assert day.energy_j == pytest.approx(WIDE_J + TRAIN_J, rel=1e-9)
-    assert found["history"].node_types == ("mixed", "thin")
-    assert day.by_type_j == pytest.approx((TRAIN_J, WIDE_J), rel=1e-9)
-    assert day.filled_j == pytest.approx(600 * 3600)  # dark1 has no meter
-    assert day.covered_s == 2 * 3600 - 19 * 60 + 3600
-    assert day.elapsed_s == 4 * 3600
+    found = context(client)["usage"]
+    assert found.energy_j == pytest.approx(WIDE_J + TRAIN_J, rel=1e-9)
+    assert found.groups == ("dark", "mixed", "thin"), "the most first, with what is only estimated"
+    by_type = dict(zip(found.groups, found.cells.energy_j.sum(axis=0).tolist(), strict=True))
+    assert by_type == pytest.approx({"dark": 0.0, "mixed": TRAIN_J, "thin": WIDE_J}, rel=1e-9)
+    assert found.filled_j == pytest.approx(600 * 3600)  # dark1 has no meter
+    assert found.covered_s == pytest.approx(2 * 3600 - 19 * 60 + 3600)
+    assert found.elapsed_s == pytest.approx(4 * 3600)
     page = client.get(URL).content.decode()
-    assert "On this day your jobs drew 543\u00a0Wh." in page
-    assert "67.0\u00a0% of your jobs&#x27; time was measured" in page
+    assert '<span class="value">543</span><span class="unit">&nbsp;Wh</span>' in page
+    assert "67.0\u00a0% of the jobs&#x27; time was measured" in page
 
 
 def test_everybody_sees_their_own_energy_only(site: None, people: People, client: Client) -> None:
     client.force_login(people.bob)
-    found = context(client)
-    assert found["history"].energy_j == pytest.approx(810_000 + BOBS_J, rel=1e-9)
-    assert [row.job_id for row in found["jobs"].rows] == ["300", "36_2"]
+    assert context(client)["usage"].energy_j == pytest.approx(810_000 + BOBS_J, rel=1e-9)
     for other in (people.charlie, people.olga):  # olga may see every job, but none of them is hers
         client.force_login(other)
         page = client.get(URL)
-        assert page.context["history"].elapsed_s == 0
+        assert page.context["usage"].elapsed_s == 0
         assert b"None of your jobs ran from Mon 10 Mar 2025 to Mon 10 Mar 2025" in page.content
         assert b"canvas" not in page.content
 
@@ -68,62 +78,28 @@ def test_the_table_has_the_chart_s_numbers(site: None, people: People, client: C
     found = context(client)
     chart, unit = found["chart"], found["unit"]
     assert unit.label == chart["unit"] == "Wh"
-    assert [s["label"] for s in chart["series"]] == ["mixed", "thin"]
-    assert [s["values"] for s in chart["series"]] == [[275.0], [pytest.approx(WIDE_J / 3600, rel=1e-5)]]
+    assert [series["label"] for series in chart["series"]] == ["dark", "mixed", "thin"]
+    drawn = {series["label"]: series["values"] for series in chart["series"]}
+    assert drawn["mixed"][3] == 275.0
+    assert drawn["thin"][1] == pytest.approx(WIDE_J / 3600, rel=1e-5)
+    assert drawn["dark"] == [None] * 24, "not measured is not 0"
     page = client.get(URL).content.decode()
-    row = page.split(f'data-day="{DAY}"')[1].split("</tr>")[0]
-    assert [cell.split("</td>")[0] for cell in row.split("<td>")[1:]] == ["543", "275", "268", "600", "67.0\u00a0%"]
+    row = page.split(f'data-start="{(world.DAY_S + 3600) * 1000}"')[1].split("</tr>")[0]
+    cells = [cell.split("</td>")[0] for cell in row.split("<td>")[1:]]
+    assert cells[:5] == ["268", "–", "–", "268", "–"], "total, three types, estimated"
+    dark = page.split(f'data-start="{(world.DAY_S + 5 * 3600) * 1000}"')[1].split("</tr>")[0]
+    assert "not measured" in dark
 
 
-def test_jobs_stand_newest_first_with_what_is_known_of_them(site: None, people: People, client: Client) -> None:
-    client.force_login(people.alice)
-    rows = {row.job_id: row for row in context(client)["jobs"].rows}
-    assert list(rows) == ["201", "200", "93+1", "36_1", "123"]  # 202 has not started
-    assert rows["123"].energy_j == pytest.approx(WIDE_J)
-    assert rows["123"].quality == "partial"
-    assert rows["123"].coverage == pytest.approx(6060 / 7200)
-    assert rows["93+1"].energy_j is None
-    page = client.get(URL).content.decode()
-    assert page.count("no measurement") == 3
-    assert 'href="/jobs/alpha/36_1/"' in page
+def test_names_of_groups_are_text(site: None, people: People, client: Client) -> None:
+    Job.objects.filter(job_id="300").update(partition="<b>own</b>")
+    from measurements.models import UsageDay
 
-
-def test_names_of_jobs_are_text(site: None, people: People, client: Client) -> None:
+    UsageDay.objects.update(partition="<b>own</b>")
     client.force_login(people.bob)
-    page = client.get(URL).content.decode()
+    page = client.get(f"{URL}&group=partition").content.decode()
     assert "<b>own</b>" not in page
     assert "&lt;b&gt;own&lt;/b&gt;" in page
-
-
-def test_pages_of_jobs_hold_each_job_once(people: People, client: Client) -> None:
-    cluster = Cluster.objects.create(name="many")
-    start_ms = world.DAY_S * 1000
-    Job.objects.bulk_create(
-        Job(
-            cluster=cluster,
-            job_id=str(i),
-            username="alice",
-            state="COMPLETED",
-            start_ms=start_ms + i // 3,  # several begin at once
-            end_ms=start_ms + 9000,
-        )
-        for i in range(2 * JOBS_PER_PAGE + 7)
-    )
-    client.force_login(people.alice)
-    seen, url = [], URL
-    while url:
-        page = client.get(url)
-        seen += [row.job_id for row in page.context["jobs"].rows]
-        link = page.context["links"]["next_jobs"]
-        assert (link is None) == (b'rel="next">Older' not in page.content)
-        url = f"/{link}" if link else ""
-    assert seen == [str(i) for i in sorted(range(107), key=lambda i: (i // 3, i), reverse=True)]
-
-
-@pytest.mark.parametrize("place", ["x", "1", "-1", "1-", "1-2-3", "٣-١x"])
-def test_a_made_up_place_in_the_list_is_not_found(people: People, client: Client, place: str) -> None:
-    client.force_login(people.alice)
-    assert client.get("/", {"after": place}).status_code == 404
 
 
 def test_an_id_used_again_leads_to_the_job_that_is_meant(people: People) -> None:
@@ -155,9 +131,9 @@ def test_local_days_are_the_ledger_s_quarter_hours(site: None, people: People, z
             start, stop = row.allocation.start_ms, row.allocation.end_ms
             for i, (begin, end) in enumerate(pairwise(bounds_ms)):
                 elapsed[i] += max(0, min(stop, end) - max(start, begin)) / 1000
-        days = energy_history(person, first, last, ZoneInfo(zone)).days
-        assert [d.energy_j for d in days] == pytest.approx(energy, rel=1e-9)
-        assert [d.elapsed_s for d in days] == pytest.approx(elapsed, rel=1e-9)
+        cells = usage_of(person, first, last, zone).cells
+        assert cells.energy_j.sum(axis=1).tolist() == pytest.approx(energy, rel=1e-9)
+        assert cells.elapsed_s.sum(axis=1).tolist() == pytest.approx(elapsed, rel=1e-9)
         assert sum(energy) > 0
 
 
@@ -186,18 +162,20 @@ def test_a_day_of_the_site_s_zone_has_all_its_hours(
     world.run("ingest_power", tmp_path / "power.csv")
     world.run("ingest_jobs", tmp_path / "jobs.csv")
     world.run("attribute")
-    (found,) = energy_history(people.alice, shown, shown, ZoneInfo(zone)).days
+    found = usage_of(people.alice, shown, shown, zone)
     assert found.energy_j == pytest.approx(100 * hours * 3600, rel=1e-9)
     assert found.elapsed_s == pytest.approx(hours * 3600)
     assert found.covered_s == pytest.approx(hours * 3600)
-    assert energy_history(people.alice, shown, shown, ZoneInfo(zone)).previous_j == pytest.approx(720_000, rel=1e-9)
+    by_hour = usage_of(people.alice, shown, shown, zone, granularity=Granularity.HOUR)
+    assert by_hour.cells.energy_j.ravel().tolist() == pytest.approx([360_000.0] * hours, rel=1e-9)
+    assert by_hour.cells.energy_j.sum() == found.energy_j
 
 
 def test_times_are_shown_in_the_site_s_zone(site: None, people: People, client: Client) -> None:
     client.force_login(people.alice)
     with override_settings(TIME_ZONE="Europe/Berlin"):
         page = client.get(URL).content.decode()
-    assert "10 Mar 2025, 02:00" in page  # 01:00 UTC
+    assert payload(page)["series"][1]["values"][4] == 275.0  # 03:00 UTC
     assert "zone Europe/Berlin" in page
 
 
@@ -219,16 +197,42 @@ def test_a_period_that_makes_no_sense_is_explained(people: People, client: Clien
     page = client.get(f"/?{query}")
     assert page.status_code == 200
     assert fault in page.content.decode()
-    assert page.context["period"].days == 30
+    assert page.context["view"].period.days == 30
 
 
 def test_the_period_before_and_after_are_a_click_away(people: People, client: Client) -> None:
     client.force_login(people.alice)
-    links = context(client, "/?first=2025-03-01&last=2025-03-10")["links"]
-    assert links["earlier"] == "?first=2025-02-19&last=2025-02-28"
-    assert links["later"] == "?first=2025-03-11&last=2025-03-20"
-    assert context(client, "/?days=7")["links"]["later"] is None
-    assert context(client, "/?days=7")["period"].days == 7
+    bar = context(client, "/?first=2025-03-01&last=2025-03-10&group=state")["period_bar"]
+    assert bar["earlier"] == "?first=2025-02-19&last=2025-02-28&group=state", "everything else is kept"
+    assert bar["later"] == "?first=2025-03-11&last=2025-03-20&group=state"
+    assert context(client, "/?days=7")["period_bar"]["later"] is None
+    assert context(client, "/?days=7")["view"].period.days == 7
+
+
+@pytest.mark.parametrize(
+    ("span", "at", "first", "last", "earlier"),
+    [
+        ("day", "2024-02-29", "2024-02-29", "2024-02-29", "2024-02-28"),
+        ("week", "2025-03-16", "2025-03-10", "2025-03-16", "2025-03-03"),
+        ("month", "2024-02-10", "2024-02-01", "2024-02-29", "2024-01-01"),
+        ("quarter", "2025-05-31", "2025-04-01", "2025-06-30", "2025-01-01"),
+        ("year", "2025-12-31", "2025-01-01", "2025-12-31", "2024-01-01"),
+    ],
+)
+def test_periods_of_the_calendar(
+    people: People, client: Client, span: str, at: str, first: str, last: str, earlier: str
+) -> None:
+    client.force_login(people.alice)
+    found = context(client, f"/?span={span}&at={at}")
+    period = found["view"].period
+    assert (period.first.isoformat(), period.last.isoformat()) == (first, last)
+    assert found["period_bar"]["earlier"] == f"?span={span}&at={earlier}"
+
+
+def test_what_an_address_does_not_know_is_left_out(site: None, people: People, client: Client) -> None:
+    client.force_login(people.alice)
+    found = context(client, f"{URL}&group=x&metric=y&bars=minute&compare=z&state=FAILED&state=COMPLETED&user=bob")
+    assert found["view"].query == f"{PERIOD}&state=FAILED&state=COMPLETED"
 
 
 # --- How ----------------------------------------------------------------------------------------
@@ -239,9 +243,9 @@ def test_the_number_of_queries_does_not_grow(
 ) -> None:
     client.force_login(people.alice)
     client.get(URL)
-    # session, user, roll-up, price lists, permissions of the user and of their groups, jobs with their
-    # energy and cluster, ids used again, newest sample, jobs being booked
-    with django_assert_num_queries(10):
+    # session, user, roll-up and price lists of the period and of the one before it, permissions of the user and of
+    # their groups, newest sample, jobs being booked
+    with django_assert_num_queries(NOTHING_BEFORE):
         client.get(URL)
 
 
@@ -250,16 +254,15 @@ def test_in_german(site: None, people: People, client: Client) -> None:
     client.post("/language/setlang/", {"language": "de", "next": URL})
     page = client.get(URL).content.decode()
     assert '<html lang="de">' in page
-    assert "An diesem Tag brauchten Ihre Jobs 543\u00a0Wh." in page
-    assert "anteilig" in page
+    assert "543" in page
+    assert "67,0\u00a0%" in page
 
 
 def test_the_payload_says_nothing_of_looks(site: None, people: People, client: Client) -> None:
     client.force_login(people.alice)
     page = client.get(URL).content.decode()
-    payload = json.loads(page.split('id="energy-chart-data" type="application/json">')[1].split("</script>")[0])
-    assert set(payload) == {
-        "title", "unit", "size", "quantity", "table", "labels", "titles", "series", "coverage", "words",
+    assert set(payload(page)) == {
+        "title", "unit", "size", "quantity", "table", "labels", "titles", "series", "coverage", "links", "words",
     }  # fmt: skip
     assert " style=" not in page
     assert "onclick" not in page

@@ -29,8 +29,8 @@ from measurements.models import (
     NodeState,
     NodeType,
     PendingCorrection,
-    ProjectDay,
     Quarantine,
+    UsageDay,
 )
 from measurements.selectors.batches import BATCHES_PER_PAGE, LINES_SHOWN
 from tests.conftest import People
@@ -461,7 +461,7 @@ def test_days_close_and_projects_were_told_the_same(site: None, operator: Client
 
 def test_what_does_not_close_is_said(site: None, operator: Client) -> None:
     NodeDay.objects.filter(node__name="thin2", day=world.DAY).update(unallocated_j=1.0)
-    ProjectDay.objects.filter(account="physics").delete()
+    UsageDay.objects.filter(account="physics").delete()
     said = plain(text(operator, f"/operations/reconciliation/?{PERIOD}"))
     assert "It does not close: of 9.57 kWh metered" in said
     assert "The sums that projects are shown lack" in said

@@ -53,6 +53,9 @@ SEARCHES = [
 ]  # fmt: skip
 ADDRESSES: dict[str, list[str]] = {
     "": ["/", f"/?{PERIOD}", f"/?{PERIOD}&after={(DAY_S + 9 * HOUR) * 1000}-999999", "/?days=7", "/?after=x-1"],
+    "energy/jobs/": [
+        f"/energy/jobs/?{PERIOD}", f"/energy/jobs/?{PERIOD}&state=FAILED&node_type=thin", "/energy/jobs/?from=1&to=x",
+    ],
     "jobs/": [f"/jobs/{query}" for query in SEARCHES],
     "jobs.csv": [f"/jobs.csv{query}" for query in SEARCHES],
     "jobs/compare/": ["/jobs/compare/", "/jobs/compare/?job=alpha/400&job=alpha/123", "/jobs/compare/?job=alpha"],

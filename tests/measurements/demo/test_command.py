@@ -25,7 +25,7 @@ from measurements.demo.note import note_path, read_note
 from measurements.demo.people import LOOK_AS, PASSWORD
 from measurements.demo.site import book_all
 from measurements.management.commands.demo import WORTH_A_HELPER_DAYS
-from measurements.models import Batch, Cluster, Job, UserDay
+from measurements.models import Batch, Cluster, Job, UsageDay
 from tests.house import ROOT, clean_environment
 
 pytestmark = pytest.mark.django_db
@@ -72,7 +72,7 @@ def test_the_simulated_cluster_is_booked_and_people_can_look_at_it(demo_mode: No
     assert closed["booked_j"] + closed["unallocated_j"] == pytest.approx(closed["metered_j"], rel=1e-9)
     assert 0.8 < closed["coverage"] <= 1.0  # a BMC is dead, and some jobs began before all was simulated
     assert Job.objects.filter(state="RUNNING").exists()
-    assert UserDay.objects.filter(username="alice", energy_j__gt=0).exists()
+    assert UsageDay.objects.filter(username="alice", energy_j__gt=0).exists()
 
 
 WORDS = ("view_operations", "view_all_jobs", "manage_factors")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from pytest_django import DjangoAssertNumQueries
 from measurements.domain.figures import BOOKING_FIELDS, by_allocation, fill
 from measurements.domain.packing import unpacked
 from measurements.domain.slot_sums import by_quarter
-from measurements.models import Allocation, AllocationEnergy, Job, NodeConfig, NodeType, TypeDay, UserDay
+from measurements.models import Allocation, AllocationEnergy, Job, NodeConfig, NodeType, TypeDay, UsageDay
 from measurements.selectors.allocations import allocation_figures
 from measurements.selectors.frames import frame_of
 from measurements.selectors.quarters import energy_quarters, filled_quarters
 from tests.portal import world
+from tests.usage_rows import quarters
 
 pytestmark = [pytest.mark.django_db]
 DAY = date.fromisoformat(world.DAY)
@@ -49,9 +51,11 @@ def test_a_job_by_quarter_hour() -> None:
 @pytest.mark.parametrize("who", ["alice", "bob"])
 def test_a_person_has_what_the_roll_up_has(who: str) -> None:
     got = energy_quarters(rows_of(who))
-    days = UserDay.objects.filter(username=who)
-    assert got.metered_j == pytest.approx(sum(unpacked(row.energy_quarters) for row in days), rel=1e-9)
-    hours = {row.node_type_id: row.reserved_us / 3.6e9 for row in days}
+    days = UsageDay.objects.filter(username=who)
+    assert got.metered_j == pytest.approx(sum(quarters(row) for row in days), rel=1e-9)
+    hours: dict[int, float] = defaultdict(float)
+    for row in days:
+        hours[row.node_type_id] += row.reserved_us / 3.6e9
     assert {kind: part.sum() for kind, part in got.node_hours.items()} == pytest.approx(hours, rel=1e-9)
 
 

@@ -24,7 +24,7 @@ from measurements.models import (
     SlotDay,
     Supply,
     TypeDay,
-    UserDay,
+    UsageDay,
 )
 from measurements.selectors.in_force import Candidate, build_prices
 from measurements.selectors.prices import price_list
@@ -194,7 +194,7 @@ def test_an_impossible_measured_pue_is_not_used_and_said(machine: Cluster) -> No
 
 
 def test_a_new_factor_prices_stored_days_anew_and_touches_no_joule(machine: Cluster) -> None:
-    joules = list(UserDay.objects.order_by("pk").values_list("pk", "energy_j"))
+    joules = list(UsageDay.objects.order_by("pk").values_list("pk", "energy_j"))
     assert PriceDay.objects.count() == TypeDay.objects.count() / 2  # two node types
     years = series("years")
     year(years, 2025, 400.0)
@@ -208,7 +208,7 @@ def test_a_new_factor_prices_stored_days_anew_and_touches_no_joule(machine: Clus
     stored = price_list(machine, date(2025, 3, 27), date(2025, 3, 29))
     assert at(stored, Part.LOCATION, noon) == (100.0, "measured")
     assert at(stored, Part.LOCATION, noon + timedelta(days=1)) == (400.0, "yearly")
-    assert list(UserDay.objects.order_by("pk").values_list("pk", "energy_j")) == joules
+    assert list(UsageDay.objects.order_by("pk").values_list("pk", "energy_j")) == joules
 
 
 def test_what_is_stored_is_what_would_be_built(machine: Cluster) -> None:

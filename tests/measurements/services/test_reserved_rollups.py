@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.db.models import Sum
 
 from measurements.domain.packing import unpacked
+from measurements.domain.profiles import FILLED, RESERVED
 from measurements.domain.units import US_PER_S, FloatArray
 from measurements.models import (
     AllocationEnergy,
@@ -21,16 +22,16 @@ from measurements.models import (
     DirtyJob,
     Job,
     JobEnergy,
-    ProjectDay,
     TypeDay,
-    UserDay,
 )
 from measurements.services.marks import mark_day, mark_jobs
 from tests.portal import world
+from tests.usage_rows import hours_by_type
 
 pytestmark = [pytest.mark.django_db]
 HOUR_US = world.HOUR * US_PER_S
 HOURS = ("reserved_hours", "filled_hours")
+COLUMN = {"reserved_hours": RESERVED, "filled_hours": FILLED}
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +43,10 @@ def reserved_of(job_id: str) -> int:
     return JobEnergy.objects.get(job__job_id=job_id).reserved_us
 
 
-def by_type(model: type[UserDay | ProjectDay | TypeDay], name: str) -> dict[str, FloatArray]:
+def by_type(name: str) -> dict[str, FloatArray]:
     """Sums of a profile over whatever else the rows are of."""
     found: dict[str, FloatArray] = defaultdict(lambda: np.zeros(24))
-    for kind, hours in model._default_manager.values_list("node_type__name", name):
+    for kind, hours in TypeDay.objects.values_list("node_type__name", name):
         found[kind] = found[kind] + unpacked(hours)
     return dict(found)
 
@@ -62,16 +63,15 @@ def test_a_job_has_the_sum_over_its_nodes() -> None:
 
 
 @pytest.mark.parametrize("name", HOURS)
-def test_people_projects_and_node_types_have_the_same_hours(name: str) -> None:
-    people, projects, types = (by_type(model, name) for model in (UserDay, ProjectDay, TypeDay))
-    assert set(people) == set(projects) == set(types) == {"thin", "mixed", "dark"}
+def test_usage_and_node_types_have_the_same_hours(name: str) -> None:
+    usage, types = hours_by_type(COLUMN[name]), by_type(name)
+    assert set(usage) == set(types) == {"thin", "mixed", "dark"}
     for kind, hours in types.items():
-        assert people[kind] == pytest.approx(hours, rel=1e-9)
-        assert projects[kind] == pytest.approx(hours, rel=1e-9)
+        assert usage[kind] == pytest.approx(hours, rel=1e-9)
 
 
 def test_node_types_have_them_in_the_hours_in_which_the_jobs_ran() -> None:
-    reserved, filled = (by_type(TypeDay, name) for name in HOURS)
+    reserved, filled = (by_type(name) for name in HOURS)
     assert {hour: reserved["thin"][hour] for hour in range(24) if reserved["thin"][hour]} == {1: 7200.0, 10: 3600.0}
     assert {hour: reserved["mixed"][hour] for hour in range(24) if reserved["mixed"][hour]} == {3: 3600.0}
     assert {hour: reserved["dark"][hour] for hour in range(24) if reserved["dark"][hour]} == {5: 3600.0}
@@ -80,7 +80,7 @@ def test_node_types_have_them_in_the_hours_in_which_the_jobs_ran() -> None:
 
 
 def test_rows_booked_before_it_was_known_count_nothing_until_they_are_booked_anew() -> None:
-    before = [by_type(model, "reserved_hours") for model in (UserDay, ProjectDay, TypeDay)]
+    before = [by_type("reserved_hours"), hours_by_type(RESERVED)]
     AllocationEnergy.objects.update(reserved_us=None)
     days = ("--cluster", world.CLUSTER, "--since", world.DAY, "--until", world.DAY)
     mark_jobs(set(Job.objects.values_list("pk", flat=True)))
@@ -89,9 +89,9 @@ def test_rows_booked_before_it_was_known_count_nothing_until_they_are_booked_ane
     assert not DirtyDay.objects.exists()
     assert not DirtyJob.objects.exists()
     assert {*JobEnergy.objects.values_list("reserved_us", flat=True)} == {0}
-    assert not any(hours.any() for hours in by_type(TypeDay, "reserved_hours").values())
+    assert not any(hours.any() for hours in by_type("reserved_hours").values())
     call_command("attribute", *days, stdout=StringIO(), stderr=StringIO())
-    after = [by_type(model, "reserved_hours") for model in (UserDay, ProjectDay, TypeDay)]
+    after = [by_type("reserved_hours"), hours_by_type(RESERVED)]
     assert [{k: v.tolist() for k, v in part.items()} for part in after] == [
         {k: v.tolist() for k, v in part.items()} for part in before
     ]

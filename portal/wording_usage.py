@@ -1,0 +1,172 @@
+"""Usage in words: how much, when, of what, against the time before, how sure."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, pgettext
+
+from measurements.domain.usage import Granularity
+from measurements.selectors.usage import Dimension, Usage
+from portal.forms import Compare, Period
+from portal.quantities import format_quantity, percent
+from portal.usage_metric import cells_of, in_words, total_of
+from portal.usage_view import Metric, View
+from portal.wording import compared
+from portal.wording_jobs import state_name
+
+
+def group_name(dimension: Dimension, value: str) -> str:
+    """A group as a reader knows it; one that has no name says so."""
+    nameless = {
+        Dimension.WORKLOAD: _("no workload named"),
+        Dimension.PHASE: _("no phase named"),
+        Dimension.PROJECT: _("no project"),
+        Dimension.PARTITION: _("no partition"),
+    }
+    if dimension is Dimension.STATE:
+        return state_name(value)
+    return value or nameless.get(dimension, "–")
+
+
+def metric_name(metric: Metric, *, market: bool) -> str:
+    """What bars show."""
+    if metric is Metric.EMISSIONS:
+        return _("Emissions, market-based") if market else _("Emissions, location-based")
+    return str(metric.label)
+
+
+def chart_title(view: View) -> str:
+    """A chart's caption."""
+    by = {
+        Dimension.NODE_TYPE: _("by node type"),
+        Dimension.PROJECT: _("by project"),
+        Dimension.WORKLOAD: _("by workload"),
+        Dimension.PHASE: _("by phase"),
+        Dimension.STATE: _("by end state"),
+        Dimension.PARTITION: _("by partition"),
+        Dimension.CLUSTER: _("by cluster"),
+        Dimension.USER: _("by person"),
+    }[view.group]
+    each = {
+        Granularity.HOUR: _("hour by hour"),
+        Granularity.DAY: _("day by day"),
+        Granularity.WEEK: _("week by week"),
+        Granularity.MONTH: _("month by month"),
+    }[view.granularity]
+    return f"{metric_name(view.metric, market=view.market)} {by}, {each}"
+
+
+def period_name(period: Period) -> str:
+    """A period as a heading."""
+    if period.first == period.last:
+        return str(date_format(period.first, pgettext("day of a chart", "l, j F Y")))
+    if period.span and period.span.value == "month":
+        return str(date_format(period.first, pgettext("a month", "F Y")))
+    if period.span and period.span.value == "year":
+        return str(period.first.year)
+    short = pgettext("day", "D j M Y")
+    return f"{date_format(period.first, short)} – {date_format(period.last, short)}"
+
+
+def bar_name(begin: date, granularity: Granularity) -> str:
+    """A day, week or month as a row of a table has it."""
+    if granularity is Granularity.MONTH:
+        return str(date_format(begin, pgettext("a month", "F Y")))
+    return str(date_format(begin, pgettext("day", "D j M Y")))
+
+
+def before_words(compare: Compare, period: Period, today: date) -> str:
+    """The time that a period is held against, at the beginning of a sentence."""
+    days = period.before(compare, today).days
+    if compare is Compare.YEAR:
+        return ngettext("On the same day a year before", "In the same %(days)d days a year before", days) % {
+            "days": days
+        }
+    return ngettext("On the day before", "In the %(days)d days before", days) % {"days": days}
+
+
+def change(value: float | None, earlier: float | None) -> str:
+    """A tile's change, as short as it can be said; empty where there is nothing to hold it against."""
+    if value is None or earlier is None or earlier <= 0:
+        return ""
+    share = value / earlier - 1
+    if abs(share) < 0.005:
+        return _("as much as before")
+    values = {"share": percent(abs(share))}
+    if share > 1:
+        return _("%(times)s times as much") % {"times": f"{value / earlier:.3g}"}
+    return _("%(share)s more") % values if share > 0 else _("%(share)s less") % values
+
+
+def usage_sentences(usage: Usage, earlier: Usage, view: View, today: date) -> list[str]:
+    """The chart in words: the largest bar, the largest group, and the time before."""
+    total = total_of(usage, view.metric, market=view.market)
+    when = before_words(view.compare, view.period, today)
+    if total is None:
+        return [_not_known(usage, view.metric)]
+    found = [_most(usage, view), _largest(usage, view, total)]
+    before = total_of(earlier, view.metric, market=view.market)
+    if not earlier.elapsed_s:
+        found.append(_("%(when)s no job ran.") % {"when": when})
+    elif before is None:
+        found.append(_("%(when)s it is not known.") % {"when": when})
+    elif view.metric is not Metric.COST:
+        quantity = "emissions" if view.metric is Metric.EMISSIONS else "energy"
+        found.append(compared(when, total, before, quantity))
+    return [sentence for sentence in found if sentence]
+
+
+def _not_known(usage: Usage, metric: Metric) -> str:
+    if metric is Metric.COST:
+        return _("No tariff is configured for this time.")
+    if metric is Metric.EMISSIONS:
+        return _("No carbon intensity is configured for this time.")
+    return _("Jobs ran, but nothing of it was measured.")
+
+
+def _most(usage: Usage, view: View) -> str:
+    bars = cells_of(usage, view.metric, market=view.market)
+    totals = [sum(value for value in row if value == value) for row in bars.tolist()]
+    if len(totals) < 2 or max(totals) <= 0:
+        return ""
+    place = totals.index(max(totals))
+    words = {
+        Granularity.HOUR: _("The most in one hour was %(amount)s, on %(when)s."),
+        Granularity.DAY: _("The most in one day was %(amount)s, on %(when)s."),
+        Granularity.WEEK: _("The most in one week was %(amount)s, from %(when)s on."),
+        Granularity.MONTH: _("The most in one month was %(amount)s, in %(when)s."),
+    }[view.granularity]
+    long = pgettext("day in a sentence", "l j F")
+    begin = usage.begins[place]
+    when = bar_name(begin, view.granularity) if view.granularity is Granularity.MONTH else date_format(begin, long)
+    return words % {"amount": in_words(totals[place], view.metric, usage.currency), "when": when}
+
+
+def _largest(usage: Usage, view: View, total: float) -> str:
+    sums = [sum(v for v in column if v == v) for column in cells_of(usage, view.metric, market=view.market).T.tolist()]
+    if len(sums) < 2 or total <= 0:
+        return ""
+    place = sums.index(max(sums))
+    values = {"share": percent(sums[place] / total), "name": group_name(view.group, usage.groups[place])}
+    return {
+        Dimension.NODE_TYPE: _("%(share)s of it on nodes of type %(name)s."),
+        Dimension.PROJECT: _("%(share)s of it for project %(name)s."),
+        Dimension.STATE: _("%(share)s of it by jobs in state %(name)s."),
+    }.get(view.group, _("%(share)s of it: %(name)s.")) % values
+
+
+def coverage_sentence(usage: Usage) -> str:
+    """How much of the energy is measured."""
+    if usage.coverage is None:
+        return ""
+    said = _("%(coverage)s of the jobs' time was measured; what was not is left out, never filled in.") % {
+        "coverage": percent(usage.coverage)
+    }
+    if usage.filled_j > 0:
+        said += " " + _("For nodes without any measurement %(energy)s more are estimated from rated power.") % {
+            "energy": format_quantity(usage.filled_j, "energy")
+        }
+    return said
