@@ -7,8 +7,10 @@ from ninja import NinjaAPI
 from ninja.errors import ValidationError
 from ninja.security import django_auth
 
+from measurements.services.audit import NotNoted
 from portal.api.clusters import router as clusters
 from portal.api.energy import router as energy
+from portal.api.usage import router as usage
 
 api = NinjaAPI(
     title="Joulebook",
@@ -19,6 +21,7 @@ api = NinjaAPI(
     urls_namespace="api",
 )
 api.add_router("", energy)
+api.add_router("", usage)
 api.add_router("", clusters)
 
 
@@ -26,6 +29,12 @@ api.add_router("", clusters)
 def not_found(request: HttpRequest, exc: Http404 | type[Http404]) -> HttpResponse:
     """What does not exist and what one may not see look the same."""
     return api.create_response(request, {"detail": "not found"}, status=404)
+
+
+@api.exception_handler(NotNoted)
+def not_noted(request: HttpRequest, exc: NotNoted | type[NotNoted]) -> HttpResponse:
+    """What is somebody else's is not shown while it cannot be noted who reads it."""
+    return api.create_response(request, {"detail": "this read could not be noted; try again"}, status=503)
 
 
 @api.exception_handler(ValidationError)

@@ -11,7 +11,9 @@ from ninja import Query, Router
 from measurements.models import Cluster, Job, JobQuerySet
 from measurements.selectors.energy import Period, energy_of_job, energy_of_jobs
 from measurements.selectors.lookup import find_jobs
+from measurements.services.audit import Page
 from portal.api.forms import Days, Energy, JobEnergy
+from portal.noting import note_jobs, note_projects
 
 router = Router(tags=["energy"])
 
@@ -29,6 +31,8 @@ def project(request: HttpRequest, name: str, days: Query[Days], cluster: str = "
     jobs = _on(Job.objects.visible_to(request.user).filter(account=name), cluster)
     if not jobs.exists():
         raise Http404
+    if jobs.exclude(username=request.user.get_username()).exists():
+        note_projects(request, [name], Page.API_PROJECT)
     return energy_of_jobs(jobs, days.period()).as_json()
 
 
@@ -39,7 +43,9 @@ def job(request: HttpRequest, cluster: str, job: str) -> dict[str, Any]:
     found = list(find_jobs(machine, job).visible_to(request.user))
     if not found:
         raise Http404
-    return energy_of_job(found if job.endswith("*") else found[:1], Period()).as_json()
+    shown = found if job.endswith("*") else found[:1]
+    note_jobs(request, shown, Page.API_JOB)
+    return energy_of_job(shown, Period()).as_json()
 
 
 def _on(jobs: JobQuerySet, cluster: str) -> JobQuerySet:
