@@ -59,21 +59,43 @@ CFD = Recipe("cfd-channel", ("bob", "dave", "judy"), (8.0, 18.0), Profile(cpu=0.
 REGIONAL_CLIMATE = Recipe("regional-climate", ("bob",), (23.7, 23.7), Profile(cpu=0.80, dip=0.5, period_s=3600))
 OCEAN_FORECAST = Recipe("ocean-forecast", ("walter",), (23.6, 23.6), Profile(cpu=0.72, dip=0.4, period_s=2700))
 MEMORY_BOUND = Recipe("sparse-solver", ("dave", "heidi", "trent"), (8.0, 18.0), Profile(cpu=0.22))
-MOLECULES = Recipe("md-membrane", ("grace", "heidi", "oscar"), (8.0, 18.0), Profile(cpu=0.97))
+MOLECULES = Recipe("md-membrane", ("grace", "heidi", "oscar"), (8.0, 18.0), Profile(cpu=0.97), "workload=gromacs")
 STATISTICS = Recipe(
     "r-statistics", ("erin", "frank", "dave", "niaj"), (9.0, 19.0), Profile(cpu=0.55, dip=0.6, period_s=420)
 )
 ASSEMBLY = Recipe("genome-assembly", ("erin", "frank", "sybil"), (8.0, 20.0), Profile(0.70, dip=0.5, period_s=2400))
-ALIGNMENT = Recipe("align-reads", ("erin", "niaj"), (0.8, 1.6), Profile(cpu=0.88))
-REGISTRATION = Recipe("image-registration", ("carol", "ivan"), (9.0, 19.0), Profile(cpu=0.85, dip=0.4, period_s=240))
+ALIGNMENT = Recipe("align-reads", ("erin", "niaj"), (0.8, 1.6), Profile(cpu=0.88), "workload=bwa")
+REGISTRATION = Recipe(
+    "image-registration",
+    ("carol", "ivan"),
+    (9.0, 19.0),
+    Profile(cpu=0.85, dip=0.4, period_s=240),
+    "workload=image-registration phase=development",
+)
 SEGMENTATION = Recipe(
-    "segment-volumes", ("alice", "carol", "ivan"), (9.0, 20.0), Profile(0.22, 0.93, 0.6, period_s=300, dip_share=0.12)
+    "segment-volumes",
+    ("alice", "carol", "ivan"),
+    (9.0, 20.0),
+    Profile(0.22, 0.93, 0.6, period_s=300, dip_share=0.12),
+    "workload=unet-3d phase=inference",
 )
-LONG_TRAINING = Recipe("train-folds", ("alice",), (23.7, 23.7), Profile(0.25, 0.95, 0.5, period_s=360))
+LONG_TRAINING = Recipe(
+    "train-folds", ("alice",), (23.7, 23.7), Profile(0.25, 0.95, 0.5, period_s=360), "workload=unet-3d phase=training"
+)
 PREDICTION = Recipe(
-    "predict-volumes", ("alice", "carol", "victor"), (7.0, 15.0), Profile(0.35, 0.45, 0.8, period_s=90, dip_share=0.4)
+    "predict-volumes",
+    ("alice", "carol", "victor"),
+    (7.0, 15.0),
+    Profile(0.35, 0.45, 0.8, period_s=90, dip_share=0.4),
+    "workload=volume-net phase=inference",
 )
-EMBEDDING = Recipe("embed-sequences", ("frank", "erin"), (9.0, 19.0), Profile(0.15, 0.75, 0.3, period_s=150))
+EMBEDDING = Recipe(
+    "embed-sequences",
+    ("frank", "erin"),
+    (9.0, 19.0),
+    Profile(0.15, 0.75, 0.3, period_s=150),
+    "workload=protein-embedding phase=inference",
+)
 PRE_AND_POST = Recipe("coupled-ocean", ("bob",), (3.0, 3.0), Profile(cpu=0.75, dip=0.4, period_s=1200))
 
 # Of the stories. How much power they draw follows from how hard they work, and nothing else is said of it.

@@ -138,7 +138,12 @@ class StatementFigures:
 
 def canonical(figures: StatementFigures) -> str:
     """As it is hashed: keys sorted, no blanks, numbers as Python writes them, so that they can be read back exactly."""
-    return json.dumps(asdict(figures), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return canonical_json(asdict(figures))
+
+
+def canonical_json(said: dict[str, Any]) -> str:
+    """Plain data as it is hashed, likewise."""
+    return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def hash_of(text: str) -> str:

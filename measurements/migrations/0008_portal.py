@@ -46,6 +46,10 @@ class Migration(migrations.Migration):
                 ("username", models.CharField(max_length=255, unique=True)),
                 ("weekly", models.BooleanField(default=True, verbose_name="weekly mail")),
                 ("monthly", models.BooleanField(default=True, verbose_name="monthly mail")),
+                (
+                    "language",
+                    models.CharField(blank=True, help_text="Empty: the site's.", max_length=8, verbose_name="language"),
+                ),
             ],
             options={
                 "ordering": ["username"],

@@ -207,6 +207,7 @@ class DigestChoice(models.Model):
     username = models.CharField(max_length=255, unique=True)
     weekly = models.BooleanField(_("weekly mail"), default=True)
     monthly = models.BooleanField(_("monthly mail"), default=True)
+    language = models.CharField(_("language"), max_length=8, blank=True, help_text="Empty: the site's.")
 
     class Meta:
         ordering = ["username"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from django.db.models import Exists, OuterRef, Q, Subquery, Value
+from django.db.models import Count, Exists, OuterRef, Q, Subquery, Value
 
 from measurements.domain.quality import ratio
 from measurements.domain.units import (
@@ -57,7 +57,7 @@ class DrawnJob:
     start_ms: int
     started_at: datetime
     ended_at: datetime | None  # None: it runs
-    inside_j: float | None  # metered; None: nothing was measured
+    inside_j: float | None  # metered; None: nothing was measured, 0: it drew nothing, or took no time
     energy_j: float | None  # of the whole job
     quality: str
     coverage: float | None  # of the days of the time
@@ -89,6 +89,12 @@ def drawn_jobs(scope: Scope, filters: Filters, start_ms: int, end_ms: int) -> Dr
     order = np.lexsort((-jobs["start_ms"].to_numpy(np.float64), -np.nan_to_num(inside["joules"], nan=-1.0)))
     made = [_drawn(listed[i], inside, i) for i in order.tolist()]
     return Drawn(tuple(made), float(np.nansum(inside["joules"])), len(found) > MOST_JOBS)
+
+
+def jobs_by_state(scope: Scope, filters: Filters, start_ms: int, end_ms: int) -> dict[str, int]:
+    """How many jobs of a scope ran in [start, end), by their state; one query."""
+    rows = _jobs(scope, filters, start_ms, end_ms).order_by().values_list("state").annotate(count=Count("pk"))
+    return dict(rows)
 
 
 def _jobs(scope: Scope, filters: Filters, start_ms: int, end_ms: int) -> JobQuerySet:
@@ -157,6 +163,8 @@ def _inside(rows: pd.DataFrame, jobs: IntArray, start_ms: int, end_ms: int) -> d
 def _drawn(row: tuple[Any, ...], inside: dict[str, Any], place: int) -> DrawnJob:
     said = dict(zip(_JOB_COLUMNS, row, strict=True))
     joules = float(inside["joules"][place])
+    if said["start_ms"] == said["end_ms"]:
+        joules = 0.0  # it took no time: there was nothing to measure
     return DrawnJob(
         cluster=said["cluster__name"],
         **{name: said[name] for name in ("job_id", "name", "username", "account", "state", "workload", "phase")},

@@ -63,6 +63,7 @@ _FIELD = {
     Dimension.CLUSTER: "cluster__name",
     Dimension.USER: "username",
 }
+PAIR = "\x1f"
 _COLUMNS = ("cluster_id", "day", "node_type_id", "state", "excused", "first_hour", "hours")
 
 
@@ -93,6 +94,7 @@ class Asked:
     granularity: Granularity = Granularity.DAY
     group_by: Dimension | None = Dimension.NODE_TYPE
     filters: Mapping[Dimension, tuple[str, ...]] = field(default_factory=dict)
+    then_by: Dimension | None = None  # names of groups are pairs then, with PAIR in between
 
     @property
     def days(self) -> int:
@@ -241,7 +243,10 @@ def _rows(scope: Scope, asked: Asked, bounds: IntArray) -> pd.DataFrame:
     label = _FIELD[asked.group_by] if asked.group_by else "cluster_id"
     # An order that depends on content alone, so that sums do; the rows of a day are written in it.
     rows = rows.order_by("day", "cluster__name", "pk")
-    return frame_of(rows.values_list(*_COLUMNS, label), (*_COLUMNS, "group"))
+    if asked.then_by is None:
+        return frame_of(rows.values_list(*_COLUMNS, label), (*_COLUMNS, "group"))
+    frame = frame_of(rows.values_list(*_COLUMNS, label, _FIELD[asked.then_by]), (*_COLUMNS, "group", "second"))
+    return frame.assign(group=frame["group"].astype(str) + PAIR + frame["second"].astype(str))
 
 
 def _one_of(dimension: Dimension, values: Sequence[str]) -> Q:

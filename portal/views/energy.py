@@ -7,16 +7,18 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from measurements.selectors.joblist import Freshness, freshness
 from measurements.selectors.setup import checklist, jobs_taken
-from measurements.selectors.usage import Dimension, Scope
+from measurements.selectors.usage import Dimension, Scope, usage
 from portal.checklist import lines
+from portal.exports import export_response
 from portal.usage_page import question, usage_context
+from portal.usage_sheet import usage_sheet
 from portal.views import front, setup
 
 OWN_GROUPS = (
@@ -48,8 +50,20 @@ def page(request: HttpRequest) -> HttpResponse:
     asked = question(request)
     known = freshness(request.user)
     context = usage_context(asked, Scope(username=request.user.get_username()), OWN_GROUPS, reverse("energy-jobs"))
-    context |= {"freshness": known} | _set_up(request, known, has_jobs=bool(context["usage"].elapsed_s))
+    downloads = {"address": reverse("energy-csv"), "query": asked.view.query}
+    context |= {"freshness": known, "downloads": downloads} | _set_up(
+        request, known, has_jobs=bool(context["usage"].elapsed_s)
+    )
     return render(request, "portal/energy.html", context)
+
+
+@login_required
+@require_safe
+def table(request: HttpRequest) -> StreamingHttpResponse:
+    """The bars as a table to take away."""
+    asked = question(request)
+    found = usage(Scope(username=request.user.get_username()), asked.view.asked(asked.zone))
+    return export_response(request, "my-energy", usage_sheet(found, asked.view))
 
 
 def _set_up(request: HttpRequest, known: Freshness, *, has_jobs: bool) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from measurements.domain.units import QUARTER_MS, datetime_from_ms
@@ -14,15 +16,17 @@ from measurements.selectors.days import day_bounds_ms
 from measurements.selectors.drawn import DrawnJob, drawn_jobs
 from measurements.selectors.usage import Scope
 from portal import wording_usage
+from portal.exports import export_response
 from portal.quantities import unit_for
 from portal.usage_page import UsageQuestion, chips_of, question
+from portal.usage_sheet import drawn_sheet
 
 ROWS_A_PAGE = 100
 
 
 @login_required
 @require_safe
-def page(request: HttpRequest) -> HttpResponseBase:
+def page(request: HttpRequest) -> HttpResponse:
     """List them; what they drew inside the time adds up to the bar."""
     asked = question(request)
     start_ms, end_ms = window(request, asked)
@@ -36,6 +40,7 @@ def page(request: HttpRequest) -> HttpResponseBase:
         "from": datetime_from_ms(start_ms),
         "to": datetime_from_ms(end_ms),
         "whole": "from" not in request.GET,
+        "downloads": {"address": reverse("energy-jobs-csv"), "query": request.GET.urlencode()},
         "found": found,
         "rows": rows,
         "unit": unit_for(max((row.inside_j or 0.0 for row in found.jobs), default=0.0), "energy"),
@@ -45,6 +50,22 @@ def page(request: HttpRequest) -> HttpResponseBase:
         "previous": _address(request, max(begin - ROWS_A_PAGE, 0)) if begin else "",
         **_states(found.jobs),
     })  # fmt: skip
+
+
+@login_required
+@require_safe
+def table(request: HttpRequest) -> StreamingHttpResponse:
+    """The same as a table to take away."""
+    asked = question(request)
+    start_ms, end_ms = window(request, asked)
+    found = drawn_jobs(Scope(username=request.user.get_username()), asked.view.filters, start_ms, end_ms)
+    said = {
+        "from": datetime_from_ms(start_ms).isoformat(),
+        "to": datetime_from_ms(end_ms).isoformat(),
+        "filter": "; ".join(f"{chip.dimension}: {chip.value}" for chip in chips_of(asked.view)),
+        "left_out": _("These are the newest 5,000 jobs of the time.") if found.cut_off else "",
+    }
+    return export_response(request, "jobs-of-a-time", drawn_sheet(found.jobs, _("Jobs of a time"), said))
 
 
 def window(request: HttpRequest, asked: UsageQuestion) -> tuple[int, int]:

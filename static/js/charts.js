@@ -1,5 +1,7 @@
 // What the site's charts have in common: payload, colours of the style sheets, legend, patterns, gaps.
 
+import { offerPng } from "./export_png.js";
+
 const PATTERN_PX = 8;
 
 export function payload(id) {
@@ -107,6 +109,7 @@ export function show(id, build) {
   draw();
   REDRAWN_FOR.forEach((query) => window.matchMedia(query).addEventListener("change", draw));
   addCursor(canvas, data, () => chart);
+  offerPng(canvas);
 }
 
 // A slider over the points: the keyboard's way to the tooltips, which it also reads aloud. Escape closes them.
