@@ -16,6 +16,7 @@ from portal.usage_metric import cells_of, in_words, total_of
 from portal.usage_view import Metric, View
 from portal.wording import compared
 from portal.wording_jobs import state_name
+from portal.wording_report import phase_word
 
 
 def group_name(dimension: Dimension, value: str) -> str:
@@ -28,6 +29,8 @@ def group_name(dimension: Dimension, value: str) -> str:
     }
     if dimension is Dimension.STATE:
         return state_name(value)
+    if dimension is Dimension.PHASE and value:
+        return phase_word(value)
     return value or nameless.get(dimension, "–")
 
 

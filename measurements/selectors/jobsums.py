@@ -67,7 +67,7 @@ def job_sums(selection: Selection) -> JobSums | None:
     rows = list(selection.matching().values_list(*_COLUMNS.values(), _NODE)[: MOST_HELD + 1])
     if len(rows) <= MOST_HELD:
         *columns, nodes = zip(*rows, strict=True) if rows else [()] * (len(_COLUMNS) + 1)
-        types = _types(columns[0], columns[2], nodes)
+        types = types_of_jobs(columns[0], columns[2], nodes)
     else:  # too many nodes
         rows = list(selection.matching().values_list(*_COLUMNS.values())[: MOST_SUMMED + 1])
         columns, types = list(zip(*rows, strict=True)), {}
@@ -121,7 +121,7 @@ def _of_type(name: str, numbers: dict[str, FloatArray], jobs: BoolArray) -> Type
     )
 
 
-def _types(jobs: Sequence[int], starts_ms: Sequence[int | None], nodes: Sequence[int | None]) -> dict[int, str]:
+def types_of_jobs(jobs: Sequence[int], starts_ms: Sequence[int | None], nodes: Sequence[int | None]) -> dict[int, str]:
     """Per job the type of its nodes on the day it began; a node not yet described then has its first type."""
     described: dict[int, list[tuple[date, str]]] = {}
     rows = NodeConfig.objects.filter(node__in={node for node in nodes if node is not None}).order_by("valid_from")

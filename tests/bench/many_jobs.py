@@ -15,7 +15,7 @@ import pandas as pd
 from django.db import models, transaction
 from django.db.models import Max
 
-from measurements.domain.packing import packed
+from measurements.domain.profiles import COVERED, ELAPSED, ENERGY, HOURS_PER_DAY, RECORD, RESERVED
 from measurements.domain.units import DAY_MS, HOUR_MS, MS_PER_S, US_PER_MS, day_from_ms
 from measurements.models import (
     Allocation,
@@ -26,11 +26,15 @@ from measurements.models import (
     NodeConfig,
     NodeType,
     Run,
+    SiteFactor,
+    Supply,
     TypeDay,
-    UserDay,
+    UsageDay,
 )
 from measurements.services.bulk import adapted, insert
+from measurements.services.pricing import add_rows
 from tests.bench.generate import DAY_START_MS
+from tests.bench.priced_year import NOW, hourly_series
 
 CLUSTER = "many"
 HEAVY_USER, USUAL_USER = "u0000", "u0007"
@@ -73,9 +77,16 @@ def make(jobs: int, users: int) -> ManyJobs:
     frame["id"] += _free_id()
     with transaction.atomic():
         _insert_jobs(cluster, frame)
-        _insert_user_days(cluster, frame, types)
+        _insert_usage(cluster, frame, types)
         _insert_type_days(cluster, types)
+    _price(cluster)
     return ManyJobs(cluster, jobs, users)
+
+
+def _price(cluster: Cluster) -> None:
+    """A grid by the hour and a tariff, so that pages have prices to read."""
+    tariff = SiteFactor(cluster=cluster, kind="tariff", value=0.3, unit="EUR/kWh", source_title="contract")
+    add_rows(cluster, [Supply(cluster=cluster, slots=hourly_series(7)), tariff], NOW)
 
 
 def _free_id() -> int:
@@ -181,24 +192,49 @@ def _ids(raw: int, array: int, task: int) -> tuple[str, int | None, int | None]:
     return (str(raw), None, None) if array < 0 else (f"{array}_{task}", array, task)
 
 
-def _insert_user_days(cluster: Cluster, frame: pd.DataFrame, types: list[NodeType]) -> None:
-    frame = frame.assign(day=frame["start"] // DAY_MS, energy=frame["watts"] * frame["elapsed_us"] / 1e6)
-    sums = frame.groupby(["user", "day", "kind"], sort=True)[["energy", "elapsed_us"]].sum().reset_index()
+_KEYS = ["day", "user", "project", "partition", "state", "kind"]
+
+
+def _insert_usage(cluster: Cluster, frame: pd.DataFrame, types: list[NodeType]) -> None:
+    """The roll-up: a row a day for whatever agrees in all that usage is grouped by."""
+    day_ms = frame["start"] // DAY_MS * DAY_MS
+    frame = frame.assign(
+        day=day_ms, energy=frame["watts"] * frame["elapsed_us"] / 1e6, hour=(frame["start"] - day_ms) // HOUR_MS
+    )
+    grouped = frame.groupby(_KEYS, sort=True)
+    sums = grouped[["energy", "elapsed_us"]].sum().reset_index().assign(hour=grouped["hour"].min().to_numpy())
+    blobs = _records(sums)
+    days = {ms: adapted(day_from_ms(ms)) for ms in sums["day"].unique().tolist()}
+    columns = zip(*(sums[name].tolist() for name in (*_KEYS, "energy", "elapsed_us", "hour")), blobs, strict=True)
     _insert(
-        UserDay,
-        "cluster username day node_type energy_j gpu_energy_j filled_j covered_us elapsed_us samples "
-        "expected_samples gpu_held_us gpu_idle_us gpu_idle_j reserved_us quality energy_quarters covered_hours "
-        "elapsed_hours filled_hours reserved_hours",
+        UsageDay,
+        "cluster day username account partition state workload phase node_type excused first_hour hours energy_j "
+        "gpu_energy_j filled_j covered_us elapsed_us samples expected_samples gpu_held_us gpu_idle_us gpu_idle_j "
+        "reserved_us quality",
         (
             (
-                cluster.pk, f"u{user:04d}", adapted(day_from_ms(day * DAY_MS)), types[kind].pk, energy, 0.0, 0.0,
-                elapsed, elapsed, elapsed // 10**7, elapsed / 10**7, 0, 0, 0.0, elapsed, "metered",
-                packed(np.full(96, energy / 96)), *[packed(np.full(24, elapsed / 24e6))] * 2, packed(np.zeros(24)),
-                packed(np.full(24, elapsed / 24e6)),
+                cluster.pk, days[day], f"u{user:04d}", f"p{project:02d}", PARTITIONS[partition], state, "", "",
+                types[kind].pk, state == "NODE_FAIL", hour, blob, energy, 0.0, 0.0, elapsed, elapsed, elapsed // 10**7,
+                elapsed / 10**7, 0, 0, 0.0, elapsed, "metered",
             )
-            for user, day, kind, energy, elapsed in zip(*(sums[name].tolist() for name in sums), strict=True)
+            for day, user, project, partition, state, kind, energy, elapsed, hour, blob in columns
         ),
     )  # fmt: skip
+
+
+def _records(sums: pd.DataFrame) -> list[bytes]:
+    """Records of as many hours as the jobs of a row take, those that the day still has at most."""
+    elapsed_s = sums["elapsed_us"].to_numpy(np.float64) / 1e6
+    hours = np.clip(np.ceil(elapsed_s / 3_600), 1, HOURS_PER_DAY - sums["hour"].to_numpy()).astype(np.int64)
+    found = np.empty(len(sums), object)
+    for count in np.unique(hours).tolist():
+        rows = np.flatnonzero(hours == count)
+        records = np.zeros((len(rows), count, RECORD))
+        records[:, :, ENERGY] = (sums["energy"].to_numpy()[rows] / (4 * count))[:, None, None]
+        for column in (COVERED, ELAPSED, RESERVED):
+            records[:, :, column] = (elapsed_s[rows] / count)[:, None]
+        found[rows] = [row.tobytes() for row in records]
+    return found.tolist()
 
 
 def _insert_type_days(cluster: Cluster, types: list[NodeType]) -> None:

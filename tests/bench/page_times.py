@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from statistics import quantiles
 
 from django.contrib.auth.models import Permission, User
 from django.db import connection
@@ -12,12 +15,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, reverse
 
 from measurements.models import Job
-from tests.bench.harness import Row, Scale, median_s
+from tests.bench.harness import Row, Scale, median_s, timed
 from tests.bench.many_jobs import CLUSTER, HEAVY_USER, USUAL_USER, make
 
 BOUND_MS = 100.0
 BOUND_QUERIES = 10
 REQUESTS = 20
+DRAWN_USERS = 100
 MONTH = "first=2025-02-09&last=2025-03-10"
 OPERATOR = "operator"
 PERMISSIONS = ("view_all_jobs", "view_operations")
@@ -49,6 +53,7 @@ def page_rows(scale: Scale) -> list[Row]:
     operations = queries.pop("operations", None)  # shows many tables, and is no page of jobs
     if operations is not None:
         rows.append(Row("queries of operations", operations, "queries"))
+    rows += _every_user(scale)
     most = max(queries, key=lambda what: queries[what])
     rows.append(Row(f"most queries of these pages ({most})", queries[most], "queries", BOUND_QUERIES))
     return rows
@@ -67,6 +72,10 @@ def pages(jobs: int) -> Iterator[Page]:
     yield Page("five days of one user with sums", HEAVY_USER, f"{listed}?first=2025-03-01&last=2025-03-05")
     yield Page("a user's month", USUAL_USER, f"{reverse('energy')}?{MONTH}")
     yield Page("month of the user with a third of all jobs", HEAVY_USER, f"{reverse('energy')}?{MONTH}")
+    yield Page(
+        "year of the user with a third of all jobs", HEAVY_USER, "/?first=2024-03-11&last=2025-03-10&group=state"
+    )
+    yield Page("report of a user's year", USUAL_USER, "/report/?first=2024-03-11&last=2025-03-10")
     yield Page("cluster page, month", OPERATOR, f"{reverse('cluster', args=[CLUSTER])}?{MONTH}")
     try:
         yield Page("operations", OPERATOR, reverse("operations"))
@@ -74,6 +83,29 @@ def pages(jobs: int) -> Iterator[Page]:
         return
 
 
+def _every_user(scale: Scale) -> list[Row]:
+    """Pages of usage of users drawn at random: the 95th percentile of one request each, after a first one."""
+    draw = random.Random(3)
+    names = [f"u{draw.randrange(scale.users):04d}" for _ in range(min(DRAWN_USERS, scale.users))]
+    clients = [_client(User.objects.get_or_create(username=name)[0]) for name in names]
+    rows = []
+    for what, url in OF_EVERYBODY.items():
+        seconds = []
+        for client in clients:
+            client.get(url)
+            seconds.append(timed(partial(client.get, url)))
+        p95_ms = 1e3 * quantiles(seconds, n=20)[-1]
+        rows.append(Row(f"{what}, 95th percentile of {len(names)} users", p95_ms, "ms", BOUND_MS))
+    return rows
+
+
+OF_EVERYBODY = {
+    "my energy, month": f"/?{MONTH}",
+    "my energy, year by state": "/?first=2024-03-11&last=2025-03-10&group=state",
+    "my energy, month of emissions": f"/?{MONTH}&metric=emissions&group=project",
+    "jobs behind a month": f"/energy/jobs/?{MONTH}",
+    "calendar": "/calendar/?year=2024",
+}
 FILTERS = {
     "user": f"user={HEAVY_USER}",
     "project": "project=p07",

@@ -13,6 +13,7 @@ import numpy as np
 from django.db import models, transaction
 
 from measurements.domain.packing import packed
+from measurements.domain.profiles import COVERED, ELAPSED, ENERGY, HOURS_PER_DAY, RECORD, RESERVED
 from measurements.domain.units import HOUR_MS, day_start_ms
 from measurements.models import (
     Cluster,
@@ -21,9 +22,8 @@ from measurements.models import (
     NodeConfig,
     NodeDay,
     NodeType,
-    ProjectDay,
     TypeDay,
-    UserDay,
+    UsageDay,
 )
 from measurements.parsers.intensity_records import IntensitySlots
 from measurements.services.bulk import adapted, insert
@@ -35,12 +35,13 @@ LAST = FIRST + timedelta(days=DAYS - 1)
 TYPES = {"cpu": 0.90, "himem": 0.06, "gpu4": 0.03, "mixed": 0.01}  # share of the nodes
 ABOVE = {"hall": "facility", "cool": "infrastructure"}
 ACTIVE = 0.27  # of the people, on a day
-TYPES_A_PROJECT = 2  # on a day
 PEOPLE_A_PROJECT = 7
 ROWS_AT_ONCE = 20_000
-_FIGURES = "energy_j gpu_energy_j filled_j covered_us elapsed_us samples expected_samples quality"
-_MORE = "gpu_held_us gpu_idle_us gpu_idle_j reserved_us energy_quarters"
-_HOURS = "covered_hours elapsed_hours filled_hours reserved_hours"
+_FIELDS = (
+    "cluster day username account partition state workload phase node_type excused first_hour hours energy_j "
+    "gpu_energy_j filled_j covered_us elapsed_us samples expected_samples quality gpu_held_us gpu_idle_us gpu_idle_j "
+    "reserved_us"
+)
 
 
 def make(nodes: int, users: int) -> Cluster:
@@ -50,8 +51,7 @@ def make(nodes: int, users: int) -> Cluster:
     with transaction.atomic():
         TypeDay.objects.bulk_create(_type_days(cluster, types, nodes), 500)
         NodeDay.objects.bulk_create(_meter_days(cluster, nodes), 200)
-        _insert(UserDay, "username", _person_days(cluster, types, "u", users, 1))
-        _insert(ProjectDay, "account", _person_days(cluster, types, "p", users // PEOPLE_A_PROJECT, TYPES_A_PROJECT))
+        _insert(UsageDay, _person_days(cluster, types, users))
     return cluster
 
 
@@ -107,28 +107,25 @@ def _meter_days(cluster: Cluster, nodes: int) -> Iterator[NodeDay]:
             )  # fmt: skip
 
 
-def _person_days(
-    cluster: Cluster, types: list[NodeType], letter: str, count: int, kinds: int
-) -> Iterator[tuple[object, ...]]:
-    """Some of the people (or projects) on each day, on so many types of nodes each."""
+def _person_days(cluster: Cluster, types: list[NodeType], count: int) -> Iterator[tuple[object, ...]]:
+    """Some of the people on each day, all day long."""
     draw = np.random.default_rng(4)
-    profiles = [draw.uniform(0, 900, 96) * 900 for _ in range(64)]
-    energies = [(float(each.sum()), packed(each)) for each in profiles]
-    hours = packed(np.full(24, 3600.0))
+    days = np.zeros((64, HOURS_PER_DAY, RECORD))
+    days[:, :, ENERGY] = draw.uniform(0, 900, (64, HOURS_PER_DAY, 4)) * 900
+    days[:, :, [COVERED, ELAPSED, RESERVED]] = 3_600.0
+    energies = [(float(day[:, ENERGY].sum()), day.tobytes()) for day in days]
     for day in map(adapted, _days()):
-        active = np.flatnonzero(draw.random(count) < (ACTIVE if letter == "u" else 2 * ACTIVE))
+        active = np.flatnonzero(draw.random(count) < ACTIVE)
         for who, which in zip(active.tolist(), draw.integers(0, 64, len(active)).tolist(), strict=True):
-            energy_j, quarters = energies[which]
-            for kind in range(kinds):
-                yield (
-                    cluster.pk, f"{letter}{who:04d}", day, types[(which + kind) % 4].pk, energy_j, 0.0, 0.0,
-                    86_400_000_000, 86_400_000_000, 8640, 8640.0, "metered", 0, 0, 0.0, 86_400_000_000, quarters,
-                    hours, hours, bytes(192), hours,
-                )  # fmt: skip
+            energy_j, hours = energies[which]
+            yield (
+                cluster.pk, day, f"u{who:04d}", f"p{who // PEOPLE_A_PROJECT:04d}", "standard", "COMPLETED", "", "",
+                types[which % 4].pk, False, 0, hours, energy_j, 0.0, 0.0, 86_400_000_000, 86_400_000_000, 8640, 8640.0,
+                "metered", 0, 0, 0.0, 86_400_000_000,
+            )  # fmt: skip
 
 
-def _insert(model: type[models.Model], who: str, rows: Iterable[tuple[object, ...]]) -> None:
+def _insert(model: type[models.Model], rows: Iterable[tuple[object, ...]]) -> None:
     stream = iter(rows)
-    fields = f"cluster {who} day node_type {_FIGURES} {_MORE} {_HOURS}".split()
     while lot := list(islice(stream, ROWS_AT_ONCE)):
-        insert(model, fields, lot)
+        insert(model, _FIELDS.split(), lot)

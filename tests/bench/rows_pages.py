@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 from django.db.models import Sum
 
-from measurements.models import AllocationEnergy, UserDay
+from measurements.models import AllocationEnergy, UsageDay
 from tests.bench.harness import FULL, Row, median_s
 from tests.bench.page_times import page_rows
 from tests.bench.world import DAY, World
@@ -35,10 +35,10 @@ def rows(world: World) -> list[Row]:
 
 
 def _from_roll_up(world: World) -> dict[object, float]:
-    days = UserDay.objects.filter(
+    days = UsageDay.objects.filter(
         username=HEAVY_USER, cluster=world.cluster, day__range=(FIRST_DAY, DAY), energy_j__gt=0
     )
-    return dict(days.values_list("day", "energy_j"))
+    return dict(days.values_list("day").annotate(Sum("energy_j")))
 
 
 def _from_ledger(world: World) -> dict[object, float]:

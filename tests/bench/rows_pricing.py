@@ -10,11 +10,11 @@ from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.contrib.auth.models import User
 from django.db import connection
 
 from measurements.domain.chain import Footprint
 from measurements.domain.units import DAY_MS, day_start_ms
+from measurements.domain.usage import Granularity
 from measurements.models import (
     Allocation,
     AllocationEnergy,
@@ -24,19 +24,16 @@ from measurements.models import (
     JobEnergy,
     NodeHour,
     PriceDay,
-    ProjectDay,
     PublishedValue,
     Run,
     Segment,
     SiteFactor,
     Supply,
     TypeDay,
-    UserDay,
+    UsageDay,
 )
-from measurements.selectors.emissions import cluster_footprints, rolled_up
-from measurements.selectors.frames import frame_of
-from measurements.selectors.history import energy_history
-from measurements.selectors.prices import price_list
+from measurements.selectors.emissions import cluster_footprints
+from measurements.selectors.usage import Asked, Dimension, Scope, usage
 from measurements.services.intensity import new_series
 from measurements.services.pricing import add_rows
 from tests.bench.harness import Row, median_s, timed
@@ -47,8 +44,7 @@ REPRICE_S = 60.0
 CALLS = 3
 USER = "u0007"
 # Twenty million jobs would stand in these: none of them is asked for anything.
-OF_JOBS_AND_PEOPLE = (Job, Run, Allocation, AllocationEnergy, JobEnergy, UserDay, ProjectDay, NodeHour, Segment)
-_COLUMNS = ("account", "day", "node_type_id", "energy_quarters", "filled_hours", "reserved_hours")
+OF_JOBS_AND_PEOPLE = (Job, Run, Allocation, AllocationEnergy, JobEnergy, UsageDay, NodeHour, Segment)
 _TABLE = re.compile(r'"(measurements_\w+)"')
 
 
@@ -67,7 +63,7 @@ def rows(world: World) -> list[Row]:
     assert _joules(cluster) == joules
     assert {TypeDay._meta.db_table, PriceDay._meta.db_table} <= touched, "what it does touch was seen"
     forbidden = touched & {model._meta.db_table for model in OF_JOBS_AND_PEOPLE}
-    people, projects = (model.objects.filter(cluster=cluster) for model in (UserDay, ProjectDay))
+    rolled_up = UsageDay.objects.filter(cluster=cluster).count()
     return [
         Row(
             f"a year of {world.scale.nodes:,} nodes priced anew: yearly factor, PUE, tariff",
@@ -81,8 +77,8 @@ def rows(world: World) -> list[Row]:
             1e3 * median_s(lambda: _machine(cluster), CALLS),
             "ms",
         ),
-        Row(f"of one user, from {people.count():,} rows of all", 1e3 * median_s(_one_user, CALLS), "ms"),
-        Row(f"of all projects, from {projects.count():,} rows", median_s(lambda: _projects(cluster), 1), "s"),
+        Row(f"of one user, from {rolled_up:,} rows of all", 1e3 * median_s(lambda: _of(Scope(USER)), CALLS), "ms"),
+        Row(f"of everybody by project, from {rolled_up:,} rows", median_s(lambda: _of(_everybody()), 1), "s"),
     ]
 
 
@@ -133,13 +129,13 @@ def _joules(cluster: Cluster) -> list[bytes]:
     return [bytes(quarters) for quarters in rows.values_list("metered_quarters", flat=True)]
 
 
-def _one_user() -> Footprint:
-    found = energy_history(User(username=USER), FIRST, LAST, ZoneInfo("UTC")).footprint
+def _of(scope: Scope) -> Footprint:
+    asked = Asked(FIRST, LAST, ZoneInfo("UTC"), Granularity.MONTH, Dimension.PROJECT)
+    found = usage(scope, asked).footprint
     assert found.location_g
     return found
 
 
-def _projects(cluster: Cluster) -> dict[str, Footprint]:
-    rows = ProjectDay.objects.filter(cluster=cluster).order_by("account", "day", "node_type_id")
-    frame, prices = frame_of(rows.values_list(*_COLUMNS), _COLUMNS), price_list(cluster, FIRST, LAST)
-    return {name: rolled_up(of_one, FIRST, LAST).priced(prices) for name, of_one in frame.groupby("account")}
+def _everybody() -> Scope:
+    accounts = UsageDay.objects.order_by("account").values_list("account", flat=True).distinct()
+    return Scope(projects=tuple(accounts))
