@@ -72,6 +72,8 @@ def power_curve(curve: JobCurve, zone: ZoneInfo, assumed_w: float | None) -> tup
         "series": lines,
         "coverage": curve_coverage(curve.total),
         "assumed": _value(assumed_w / unit.size) if assumed_w else None,
+        "whole": {"start": curve.whole.start_ms, "end": curve.whole.end_ms, "shortest": curve.shortest_ms},
+        "runs": _run_marks(curve),
         "words": {
             "range": _("lowest to highest"),
             "coverage": _("measured"),
@@ -80,6 +82,12 @@ def power_curve(curve: JobCurve, zone: ZoneInfo, assumed_w: float | None) -> tup
         },
     }
     return payload, unit
+
+
+def _run_marks(curve: JobCurve) -> list[Payload]:
+    """Where runs after the first begin, if that is shown."""
+    named = [{"at": at, "label": _("run %(number)d") % {"number": i}} for i, at in enumerate(curve.runs_ms, 1)]
+    return [run for run in named[1:] if curve.shown.start_ms <= run["at"] < curve.shown.end_ms]
 
 
 def line(label: str, curve: Curve, unit: Unit) -> Payload:

@@ -6,7 +6,8 @@ import math
 import os
 import secrets
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ImproperlyConfigured
@@ -104,6 +105,30 @@ def env_address(name: str, default: str) -> str:
     if url.query or url.fragment:
         raise ImproperlyConfigured(f"{name}={url.geturl()!r} ends in a query: give what stands before it")
     return url.geturl().rstrip("/")
+
+
+def env_mail(name: str) -> dict[str, Any]:
+    """Django's settings of a mail server from smtp://, smtp+tls:// (STARTTLS) or smtps://user:password@host:port.
+
+    Empty: the one on this machine. What is wrong is said without the address, which may hold the password.
+    """
+    ports = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+    try:
+        url = urlsplit(env_secret(name) or "smtp://localhost")
+        usable = bool(url.hostname) and url.scheme in ports and url.port != 0
+        usable = usable and url.path in ("", "/") and not (url.query or url.fragment)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ImproperlyConfigured(f"{name} is no address such as smtp://host:25, smtp+tls://user:password@host:587")
+    return {
+        "EMAIL_HOST": url.hostname,
+        "EMAIL_PORT": url.port or ports[url.scheme],
+        "EMAIL_HOST_USER": unquote(url.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(url.password or ""),
+        "EMAIL_USE_TLS": url.scheme == "smtp+tls",
+        "EMAIL_USE_SSL": url.scheme == "smtps",
+    }
 
 
 def key_from_file(path: Path) -> str:

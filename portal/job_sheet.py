@@ -18,7 +18,7 @@ from portal.exports import MOST_ROWS, SHARE, TIME, Column, Sheet
 def jobs_sheet(rows: Iterable[JobRow], asked: str) -> Sheet:
     """Jobs in base units; ``asked`` is the filter in words."""
     method = _("Energy of compute nodes as their meters show it: no cooling, no network, no storage.")
-    about = {"filter": asked or _("none"), "method": method}
+    about = {"filter": asked or _("All jobs"), "method": method}
     return Sheet("jobs", _("Jobs"), _columns(), (_cells(row) for row in rows), about, MOST_ROWS)
 
 

@@ -152,6 +152,8 @@ EXEMPT: dict[str, str] = {
     "alignment.BETTER": "likewise",
     "curves.MOST_BUCKETS": "how finely a curve is drawn",
     "curves.FEWEST_BUCKETS": "likewise",
+    "curves.SHORTEST_SAMPLES": "how far a drawn curve can be zoomed",
+    "curves.SHORTEST_MS": "likewise",
     "figures._FAR_MS": "a job that is running ends after everything",
     "hostlist.DEFAULT_LIMIT": "a longer list of hosts is refused whole, with the reason",
     "integrate.TICKS_PER_MS": "the grain in which times are exact",

@@ -15,6 +15,7 @@ from portal.env import (
     env_bool,
     env_choice,
     env_folder,
+    env_mail,
     env_number,
     env_secret,
     env_str,
@@ -42,6 +43,22 @@ SMALLEST_GROUP = int(env_number("JOULEBOOK_SMALLEST_GROUP", 5, 3, 20))  # no fig
 CONTACT = env_str("JOULEBOOK_CONTACT")  # whom to ask: an address or a sentence
 DEFAULT_FROM_EMAIL = env_str("JOULEBOOK_MAIL_FROM")  # empty: no mail is sent
 AUDIT_KEEP_DAYS = int(env_number("JOULEBOOK_AUDIT_KEEP_DAYS", 365, 30, 3650))  # who read whose pages
+
+# --- Mails (docs/mails.md): none without a sender, and none to persons before the site wants them --------------------
+DIGESTS = env_choice("JOULEBOOK_DIGESTS", ("off", "weekly", "monthly", "both"), "off")
+DIGEST_LANGUAGE = env_choice("JOULEBOOK_MAIL_LANGUAGE", ("en-gb", "de"), "en-gb")  # of who has chosen none
+DIGEST_COMPOSER = "portal.digest.compose"  # who writes them: measurements knows no page
+_MAIL = env_mail("JOULEBOOK_MAIL_URL")
+EMAIL_HOST, EMAIL_PORT = _MAIL["EMAIL_HOST"], _MAIL["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL["EMAIL_HOST_USER"], _MAIL["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL["EMAIL_USE_TLS"], _MAIL["EMAIL_USE_SSL"]
+EMAIL_TIMEOUT = 30  # s
+
+# --- From when on an advice is worth reading (docs/waste.md) ----------------------------------------------------------
+WASTE_LEAST_JOBS = int(env_number("JOULEBOOK_WASTE_LEAST_JOBS", 3, 2, 1000))  # like jobs that show what is needed
+WASTE_LEAST_KWH = env_number("JOULEBOOK_WASTE_LEAST_KWH", 0.1, 0, 1e6)  # that a line is about
+WASTE_LEAST_SHARE = env_number("JOULEBOOK_WASTE_LEAST_SHARE", 0.25, 0.01, 1)  # of what was asked for, and not used
+WASTE_MARGIN = env_number("JOULEBOOK_WASTE_MARGIN", 1.2, 1, 5)  # what is asked for ÷ what is needed
 
 # --- Providers of carbon intensity: none is asked before `manage.py pull_intensity` switches it on -------------------
 ENERGY_CHARTS_URL = env_address("JOULEBOOK_ENERGY_CHARTS_URL", "https://api.energy-charts.info")
@@ -97,6 +114,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "portal.middleware.RefuseUnnoted",
 ]
 ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"

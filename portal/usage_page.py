@@ -24,6 +24,7 @@ from portal.usage_metric import in_words, total_of
 from portal.usage_view import BARS, GROUPS, MOST_BARS, Metric, View, read_view
 from portal.wording_equivalents import equivalents_in_words
 
+MOST_ONLIES = 12
 _METHODS = (False, True)  # location-based, market-based
 
 
@@ -103,6 +104,7 @@ def usage_context(
         "chart": shown.chart,
         "unit": shown.unit,
         "bar_lengths": _bar_lengths(view),
+        "onlies": _onlies(found, view),
         "sentences": wording_usage.usage_sentences(found, earlier, view, today),
         "jobs_address": jobs_address(jobs_url, view),
         "coverage_sentence": wording_usage.coverage_sentence(found),
@@ -157,6 +159,18 @@ def chips_of(view: View) -> list[Chip]:
             "?" + view.without_filter(name).query,
         )
         for name, values in view.filters.items()
+    ]
+
+
+def _onlies(found: Usage, view: View) -> list[Switch]:
+    """Each of the groups as a filter, the largest first; none where there is but one."""
+    if len(found.groups) < 2:
+        return []
+    return [
+        Switch(
+            wording_usage.group_name(view.group, name), "?" + view.with_filter(view.group, name).query, current=False
+        )
+        for name in found.groups[:MOST_ONLIES]
     ]
 
 

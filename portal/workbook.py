@@ -11,6 +11,7 @@ from tempfile import TemporaryFile
 
 from django.utils.timezone import get_default_timezone_name, localtime
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from xlsxwriter import Workbook
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
@@ -120,7 +121,7 @@ def _labels() -> dict[str, str]:
         "title": _("Table"),
         "site": _("Site"),
         "period": _("Period"),
-        "filter": _("Filter"),
+        "filter": pgettext("noun", "Filter"),
         "method": _("Method"),
         "factor_edition": _("Edition of the factors"),
         "freshness": _("Freshness"),

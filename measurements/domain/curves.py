@@ -6,8 +6,9 @@ joules; its extremes are those of the linear pieces in it. Nothing is drawn thro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
@@ -20,10 +21,12 @@ from measurements.domain.integrate import (
     on_grid,
 )
 from measurements.domain.nodeday import Series
-from measurements.domain.units import MW_PER_W, BoolArray, FloatArray, IntArray, Kind
+from measurements.domain.units import MS_PER_S, MW_PER_W, BoolArray, FloatArray, IntArray, Kind
 
 MOST_BUCKETS = 500
 FEWEST_BUCKETS = 20  # a job of a few samples still shows where its power rose
+SHORTEST_SAMPLES = 5  # intervals of a part that is looked at alone: of fewer there is nothing finer to see
+SHORTEST_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,79 @@ class Curve:
     max_w: FloatArray  # [n]
     covered_ms: FloatArray  # [n]
     held_ms: FloatArray  # [n] how much of the bucket lies in a window
+
+
+class Refusal(StrEnum):
+    """Why a part of a curve is not shown."""
+
+    NO_TIMES = "no_times"  # not two instants in whole ms
+    NO_LENGTH = "no_length"  # it ends before it begins
+    OUTSIDE = "outside"  # nothing of it belongs to the curve
+    TOO_SHORT = "too_short"
+    TOO_MUCH = "too_much"  # more samples than may be read at once
+
+
+class PartRefused(ValueError):
+    """A part of a curve that can't be shown; ``shortest_ms`` is what it would need to be long."""
+
+    def __init__(self, reason: Refusal, shortest_ms: int = 0) -> None:
+        super().__init__(reason)
+        self.reason, self.shortest_ms = reason, shortest_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time [start, end) in ms since 1970."""
+
+    start_ms: int
+    end_ms: int
+
+    @property
+    def length_ms(self) -> int:
+        """How long it is."""
+        return self.end_ms - self.start_ms
+
+    def within(self, whole: Span) -> Span:
+        """What of it lies in another; refused if that is nothing."""
+        if self.length_ms <= 0:
+            raise PartRefused(Refusal.NO_LENGTH)
+        start, end = max(self.start_ms, whole.start_ms), min(self.end_ms, whole.end_ms)
+        if start >= end:
+            raise PartRefused(Refusal.OUTSIDE)
+        return Span(start, end)
+
+    def cut(self, times: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """What of some times [start, end) lies in it."""
+        cut = ((max(start, self.start_ms), min(end, self.end_ms)) for start, end in times)
+        return [(start, end) for start, end in cut if start < end]
+
+
+def moves(shown: Span, whole: Span, shortest_ms: int) -> dict[str, Span]:
+    """Where one can go from a part of a curve; static/js/curve_window.js goes the same way.
+
+    ``in`` is the middle half, ``out`` twice as much about the same middle, ``left`` and ``right`` lie half a
+    length [ms] away. None is shorter than ``shortest_ms``, none reaches beyond the whole.
+    """
+    length = shown.length_ms
+    middle = (shown.start_ms + shown.end_ms) // 2
+    return {
+        "in": _about(middle, length // 2, whole, shortest_ms),
+        "out": _about(middle, length * 2, whole, shortest_ms),
+        "left": _about(middle - length // 2, length, whole, shortest_ms),
+        "right": _about(middle + length // 2, length, whole, shortest_ms),
+        "whole": whole,
+    }
+
+
+def _about(middle_ms: int, length_ms: int, whole: Span, shortest_ms: int) -> Span:
+    length = min(max(length_ms, shortest_ms), whole.length_ms)
+    start = min(max(middle_ms - length // 2, whole.start_ms), whole.end_ms - length)
+    return Span(start, start + length)
+
+
+def shortest_ms(nominal_ms: int, whole: Span) -> int:
+    """How long a part of a curve is at least [ms]: some nominal intervals, and never longer than the whole."""
+    return min(max(SHORTEST_SAMPLES * nominal_ms, SHORTEST_MS), whole.length_ms)
 
 
 def bucket_edges(start_ms: int, end_ms: int, nominal_ms: int) -> IntArray:
@@ -77,6 +153,11 @@ def curve_of(windows: Sequence[Window], edges_ms: IntArray) -> Curve:
     return Curve(
         edges_ms, mean / MW_PER_W, low / MW_PER_W, high / MW_PER_W, covered / TICKS_PER_MS, held / TICKS_PER_MS
     )
+
+
+def energy_j(curve: Curve) -> float:
+    """The energy of a node's curve [J], where it is measured: Σ mean × covered time; of any buckets the same."""
+    return float(np.nansum(curve.mean_w * curve.covered_ms)) / MS_PER_S
 
 
 def uncovered(windows: Sequence[Window]) -> list[tuple[int, int]]:

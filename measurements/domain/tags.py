@@ -26,8 +26,13 @@ PHASES = {
     "interactive": "development",
     "other": "other",
 }
-_PAIR = re.compile(r"""(?<![\w.-])(workload|phase|work)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s,;"']+))""", re.IGNORECASE)
+_KEY = r"(?:workload|phase|work)"
+_PAIR = re.compile(  # a key without a value takes none from the pair behind it
+    rf"""(?<![\w.-])({_KEY})\s*=\s*(?:"([^"]*)"|'([^']*)'|(?!{_KEY}\s*=)([^\s,;"']+))""", re.IGNORECASE
+)
+_AMOUNT = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?)\s*([A-Za-z][A-Za-z0-9_/%-]*)?")
 _UNIT = re.compile(r"\s+([A-Za-z][A-Za-z0-9_/%-]*)(?!\s*=)(?=[\s,;]|$)")
+_STOPS = ".:"  # of the sentence that a pair stands in
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.+/:@-]*")
 
 
@@ -66,7 +71,7 @@ def declared(comment: str, admin_comment: str = "") -> Tags:
 def _read(text: str) -> Tags:
     said = {key: (value, after) for key, value, after in _pairs(text)}
     workload = _workload(said.get("workload", ("", ""))[0])
-    phase = PHASES.get(said.get("phase", ("", ""))[0].strip().lower(), "")
+    phase = PHASES.get(said.get("phase", ("", ""))[0].strip().rstrip(_STOPS).lower(), "")
     amount, unit = _work(*said.get("work", ("", "")))
     return Tags(workload, phase, amount, unit)
 
@@ -79,14 +84,14 @@ def _pairs(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _workload(value: str) -> str:
-    name = "-".join(value.lower().split())
+    name = "-".join(value.lower().split()).rstrip(_STOPS)
     return name if len(name) <= LONGEST_WORKLOAD and _NAME.fullmatch(name) else ""
 
 
 def _work(value: str, after: str) -> tuple[float | None, str]:
     """An amount and its unit: `500 epochs`, or `500epochs`, or without a unit."""
-    match = re.fullmatch(r"([0-9][0-9_]*(?:\.[0-9]+)?(?:e[+-]?[0-9]{1,3})?)\s*([A-Za-z][\w/%-]*)?", value.strip(), re.I)
-    if match is None or not match[1].isascii():
+    match = _AMOUNT.fullmatch(value.strip())
+    if match is None or re.match(r",[0-9]", after):  # 1,000 may be 1 or 1000
         return None, ""
     amount = float(match[1].replace("_", ""))
     if not math.isfinite(amount) or amount <= 0:

@@ -28,11 +28,12 @@ from measurements.parsers.job_rows import (
 )
 from measurements.parsers.records import JobChunk, JobRecord, NodeShare, ParseOptions
 from measurements.parsers.source import Source
+from measurements.parsers.step_memory import MOST_BYTES
 
 REQUIRED = ("job_id", "user", "account", "state", "start", "end", "nodes")
 OPTIONAL = (
     *("submit", "partition", "name", "cpus", "gpus", "gpu_indices", "exclusive", "total_cpu_s", "comment"),
-    "cluster",
+    *("cluster", "max_rss_bytes"),
 )
 _YES_NO = {**dict.fromkeys(("true", "1", "yes"), True), **dict.fromkeys(("false", "0", "no"), False), "": None}
 
@@ -65,6 +66,7 @@ def _record(line: int, row: Fields, clock: Clock) -> JobRecord | None:
     record.gpus = _total(share.gpus for share in record.shares)
     record.exclusive = _yes_no(row.get("exclusive", ""))
     record.total_cpu_s = number(row, "total_cpu_s")
+    record.max_rss_bytes = _most_used(row)
     _set_words(record, row)
     return record
 
@@ -98,6 +100,14 @@ def _held(row: Fields) -> tuple[int | None, int | None, tuple[int, ...] | None]:
     if gpus not in (None, len(indices)):
         raise RowRefused("bad gpu_indices", f"{len(indices)} indices, but gpus is {gpus}")
     return cpus or None, len(indices), indices
+
+
+def _most_used(row: Fields) -> int | None:
+    """Peak memory over all nodes [bytes]; 0 is not known."""
+    used = number(row, "max_rss_bytes")
+    if used is not None and used >= MOST_BYTES:
+        raise RowRefused("bad max_rss_bytes", f"{row['max_rss_bytes'][:80]!r} is more than any machine has")
+    return round(used) or None if used is not None else None
 
 
 def _yes_no(text: str) -> bool | None:

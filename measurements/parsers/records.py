@@ -108,7 +108,7 @@ class JobRecord:
     cpus: int | None = None  # of the whole job
     gpus: int | None = None
     memory_bytes: int | None = None
-    max_rss_bytes: int | None = None  # most memory used, of all its nodes
+    max_rss_bytes: int | None = None  # most memory it can have used at once, over all its nodes
     exclusive: bool | None = None
     total_cpu_s: float | None = None
     consumed_energy_j: float | None = None

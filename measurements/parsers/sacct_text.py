@@ -1,6 +1,7 @@
 """``sacct --parsable2`` text: with a header, as XDMoD's 26 fields, or with fields the operator declares.
 
-Rows of steps are counted and left aside: the allocation's row has the totals. Surplus ``|`` belong to JobName.
+Rows of steps are counted as skipped: the allocation's row has the totals, they only say what memory was used.
+Surplus ``|`` belong to JobName.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from measurements.parsers.job_rows import (
     state_of,
 )
 from measurements.parsers.records import JobChunk, JobRecord, ParseOptions, UnusableFile
+from measurements.parsers.sacct_steps import Allocation, job_id_of, with_steps
 from measurements.parsers.source import Source
+from measurements.parsers.step_memory import most_used_bytes
 from measurements.parsers.times import time_kind
 
 XDMOD_FIELDS = (
@@ -126,7 +129,8 @@ def read(
     lacking = [name for name in ("Start", "End", "NodeList") if name.lower() not in columns.names]
     warnings = [f"no column {', '.join(lacking)}: these jobs cannot be booked to nodes"] if lacking else []
     clock = Clock(options.time_zone, now_ms)
-    return chunked(source, _rows(lines, columns, warnings), lambda line, row: _record(line, row, clock), warnings)
+    rows = with_steps(_rows(lines, columns, warnings), clock)
+    return chunked(source, rows, lambda line, row: _record(line, row, clock), warnings)
 
 
 def _own_columns(lines: Lines, name: str) -> Columns:
@@ -201,11 +205,12 @@ def _rest_of_name(lines: Lines, columns: Columns) -> str:
     return rest
 
 
-def _record(line: int, row: dict[str, str], clock: Clock) -> JobRecord | None:
+def _record(line: int, allocation: Allocation | None, clock: Clock) -> JobRecord | None:
     """One row; None for a step, and for array tasks that have not started."""
-    job = _job_id(row)
-    if job.kind is JobIdKind.STEP:
+    if allocation is None:
         return None
+    row = allocation.fields
+    job = _job_id(row)
     state = state_of(row["state"])
     ends = clock.instants(row.get("end", ""))
     record = JobRecord(line=line, job_id=job.text, raw_id=None, state=state.name)
@@ -222,6 +227,8 @@ def _record(line: int, row: dict[str, str], clock: Clock) -> JobRecord | None:
     require_bookable(times, ended=ended, has_nodes=bool(hosts) and "start" in row)
     _set_held(record, row, hosts if ended or times.start_ms is not None else [])
     record.total_cpu_s = _total_cpu_s(row) if ended else _total_cpu_s(row) or None  # 0 while it runs: not counted yet
+    if ended and allocation.steps:
+        record.max_rss_bytes = most_used_bytes(allocation.steps, record.memory_bytes)
     _set_names(record, row, job)
     return record
 
@@ -267,7 +274,7 @@ def _set_names(record: JobRecord, row: dict[str, str], job: JobId) -> None:
 
 def _job_id(row: dict[str, str]) -> JobId:
     try:
-        return parse_job_id(row.get("jobid") or row.get("jobidraw", ""))
+        return parse_job_id(job_id_of(row))
     except UnknownJobId as unknown:
         raise RowRefused("bad job id", unknown) from unknown
 

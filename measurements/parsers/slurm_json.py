@@ -12,7 +12,7 @@ from typing import Any
 
 from measurements.domain.slurm import JobId, JobIdKind, State, has_ended, is_sluid
 from measurements.domain.slurm_quantities import GresGpus, Tres, parse_gres_gpus, parse_tres, tres_of_counts
-from measurements.domain.units import US_PER_S
+from measurements.domain.units import MS_PER_S, US_PER_S
 from measurements.parsers.job_rows import (
     COMMENT_LIMIT,
     LATEST_MS,
@@ -33,6 +33,7 @@ from measurements.parsers.job_rows import (
 from measurements.parsers.json_stream import BrokenJson, JsonList
 from measurements.parsers.records import JobChunk, JobRecord, NodeShare, ParseOptions, UnusableFile
 from measurements.parsers.source import Source
+from measurements.parsers.step_memory import StepMemory, most_used_bytes
 
 S_PER_MINUTE = 60
 
@@ -96,6 +97,8 @@ def _record(place: int, job: Job, clock: Clock) -> JobRecord | None:
     record.submit_ms, record.start_ms, record.end_ms = times.submit_ms, times.start_ms, times.end_ms
     _set_durations(record, _object(job.get("time")), ended=ended)
     _set_held(record, job, hosts if ended or times.start_ms is not None else [])
+    if ended:
+        record.max_rss_bytes = most_used_bytes(_steps(job), record.memory_bytes)
     _set_names(record, job)
     limit_min = number(job.get("time_limit", _object(job.get("time")).get("limit")))
     record.time_limit_s = None if limit_min is None else int(limit_min * S_PER_MINUTE)
@@ -183,6 +186,25 @@ def _tres(job: Job) -> Tres:
         return Tres()
     energy = counts.get("energy")
     return tres_of_counts(counts, counts.get("mem"), None if energy is None else float(energy))
+
+
+def _steps(job: Job) -> list[StepMemory]:
+    """The steps whose memory was sampled. Usage is in bytes, other than what was allocated."""
+    steps: list[StepMemory] = []
+    for step in map(_object, _list(job.get("steps"))):
+        usage = map(_object, _list(_object(_object(step.get("tres")).get("requested")).get("max")))
+        used = next((_whole(entry.get("count")) for entry in usage if entry.get("type") == "mem"), None)
+        if used:
+            time, tasks = _object(step.get("time")), _object(step.get("tasks"))
+            start_ms, end_ms = _ms(time.get("start")), _ms(time.get("end"))
+            steps.append(StepMemory(used, _whole(tasks.get("count")) or None, start_ms, end_ms))
+    return steps
+
+
+def _ms(value: object) -> int | None:
+    """An epoch time [ms]; 0 is not set."""
+    seconds = number(value)
+    return round(seconds * MS_PER_S) if seconds else None
 
 
 def _cpus_by_host(job: Job) -> dict[str, int]:

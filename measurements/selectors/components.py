@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from measurements.domain.curves import Curve, curve_of, total_of
+from measurements.domain.curves import Curve, curve_of, energy_j, total_of
 from measurements.domain.metering import gpu_index
 from measurements.domain.units import MS_PER_S, IntArray, Kind
 from measurements.models import Channel
@@ -55,8 +53,14 @@ def part_curves(
     times: Mapping[int, Times],
     gpu_masks: Mapping[int, int],
     edges_ms: IntArray,
+    *,
+    silent: bool = False,
 ) -> tuple[PartCurve, ...]:
-    """Per family the power of its channels on nodes held at some times; of GPUs those in a node's mask, 0 being all."""
+    """Per family the power of its channels on nodes held at some times; of GPUs those in a node's mask, 0 being all.
+
+    Channels that were never measured in these times are left out, unless ``silent`` ones have to stay: in a part of
+    a curve, of which the whole may know them.
+    """
     found = []
     for family in FAMILIES:
         groups: dict[int, list[Channel]] = {}
@@ -66,7 +70,7 @@ def part_curves(
         curves = [
             curve_of(metered.channel_windows(node, times[node], group), edges_ms) for node, group in groups.items()
         ]
-        curves = [curve for curve in curves if curve.covered_ms.any()]
+        curves = [curve for curve in curves if silent or curve.covered_ms.any()]
         if curves:
             found.append(_part(family, curves))
     return tuple(found)
@@ -88,7 +92,7 @@ def _held(channel: Channel, mask: int) -> bool:
 
 
 def _part(family: str, curves: Sequence[Curve]) -> PartCurve:
-    joules = sum(float(np.nansum(curve.mean_w * curve.covered_ms)) for curve in curves) / MS_PER_S
+    joules = sum(energy_j(curve) for curve in curves)
     total = total_of(curves)
     covered_s, held_s = float(total.covered_ms.sum()) / MS_PER_S, float(total.held_ms.sum()) / MS_PER_S
     return PartCurve(family, total, joules, covered_s, held_s, len(curves))

@@ -26,7 +26,13 @@ def excused_jobs(states: Mapping[int, str]) -> set[int]:
 
 def _ended_with_a_node(jobs: list[int]) -> set[int]:
     rows = Allocation.objects.filter(run__job__in=jobs, node__isnull=False, end_ms__isnull=False).order_by("pk")
-    held = pd.DataFrame(rows.values_list("run__job_id", "node_id", "end_ms"), columns=["job", "node", "end_ms"])
+    held = rows.values_list("run__job_id", "node_id", "end_ms")
+    return ended_with_a_node(pd.DataFrame(held, columns=["job", "node", "end_ms"]))
+
+
+def ended_with_a_node(held: pd.DataFrame) -> set[int]:
+    """Of jobs with all nodes that they held (job, node, end_ms; none of them missing) those that ended when one of
+    their nodes went down or into maintenance; one query."""
     if held.empty:
         return set()
     held = held[held["end_ms"] == held.groupby("job")["end_ms"].transform("max")]

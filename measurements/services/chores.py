@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from measurements.models import Cluster, Heartbeat
+from measurements.services.audit import forget_reads
+from measurements.services.digests import forget_digests, send_due
 from measurements.services.heartbeats import CHORE, take_turn
 from measurements.services.pricing import price_missing
 from measurements.services.pulls import EVERY_S as PULL_S
@@ -19,7 +21,9 @@ from measurements.services.pulls import pull_due
 from measurements.services.upkeep import tend
 
 logger = logging.getLogger(__name__)
+MINUTE_S = 60
 HOUR_S = 3_600
+DAY_S = 24 * HOUR_S
 BREATH_S = 0.01  # after each day: in the web process pages come first
 
 
@@ -76,3 +80,6 @@ def tend_all(now: datetime) -> None:
 every(HOUR_S, tend_all, "tend", at_once=False)  # there is nothing to compact in a new site
 every(PULL_S, pull_due, "pull carbon intensity")
 every(HOUR_S, price_missing, "price", at_once=False)
+every(DAY_S, forget_reads, "forget old reads", at_once=False)
+every(MINUTE_S, send_due, "send mails")
+every(DAY_S, forget_digests, "forget old mails", at_once=False)

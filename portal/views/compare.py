@@ -10,7 +10,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from measurements.selectors.compare import MOST_COMPARED, ComparedJob, Pick, compare_jobs, picked_jobs
+from measurements.services.audit import Page
 from portal import wording_compare
+from portal.noting import note_jobs
 from portal.quantities import unit_for
 
 FEWEST, MOST = 2, MOST_COMPARED
@@ -29,6 +31,7 @@ def page(request: HttpRequest) -> HttpResponse:
         raise Http404("no such job")
     if len(jobs) < FEWEST:
         return _ask_for_others(request)
+    note_jobs(request, jobs, Page.COMPARISON)
     found = compare_jobs(jobs)
     names = wording_compare.names(found)
     context = {

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from measurements.selectors.joblist import Freshness, freshness
+from measurements.selectors.people import has_account
 from measurements.selectors.setup import checklist, jobs_taken
 from measurements.selectors.usage import Dimension, Scope, usage
 from portal.checklist import lines
@@ -20,6 +21,7 @@ from portal.exports import export_response
 from portal.usage_page import question, usage_context
 from portal.usage_sheet import usage_sheet
 from portal.views import front, setup
+from portal.wording_people import no_account_sentence
 
 OWN_GROUPS = (
     Dimension.NODE_TYPE,
@@ -54,6 +56,8 @@ def page(request: HttpRequest) -> HttpResponse:
     context |= {"freshness": known, "downloads": downloads} | _set_up(
         request, known, has_jobs=bool(context["usage"].elapsed_s)
     )
+    if not context["usage"].elapsed_s and not has_account(request.user):
+        context["no_account"] = no_account_sentence()
     return render(request, "portal/energy.html", context)
 
 

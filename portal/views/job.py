@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -12,17 +10,24 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from measurements.domain.curves import PartRefused
 from measurements.domain.quality import ratio
 from measurements.domain.units import datetime_from_ms, ms_from_datetime
 from measurements.models import Cluster, Job
+from measurements.selectors.alike import alike
 from measurements.selectors.company import company
 from measurements.selectors.curve import JobCurve, job_curve
 from measurements.selectors.gpu_idle import gpu_idle
 from measurements.selectors.job import JobReport, job_report
 from measurements.selectors.lookup import named
-from portal import charts, charts_job, wording, wording_job, wording_jobs
+from measurements.services.audit import Page
+from portal import charts_job, wording, wording_job, wording_jobs
 from portal.csvs import csv_response
+from portal.curve_part import asked_part, drawn_part, part_of
+from portal.noting import note_jobs
 from portal.quantities import unit_for
+from portal.waste_page import job_advice
+from portal.wording_curve import refused_sentence
 
 SAME_ID_SHOWN = 20
 
@@ -31,6 +36,34 @@ SAME_ID_SHOWN = 20
 @require_safe
 def page(request: HttpRequest, cluster: str, job: str) -> HttpResponse | StreamingHttpResponse:
     """Show a job to whoever may see it; to anybody else it does not exist."""
+    found = jobs_named(request, cluster, job)
+    shown = chosen_job(found, request.GET.get("start", ""))
+    note_jobs(request, [shown], Page.JOB)
+    report = job_report(shown)
+    if request.GET.get("format") == "csv":
+        return _curve_csv(report, request)
+    context = {
+        "report": report,
+        "job": shown,
+        "own": shown.username == request.user.get_username(),
+        "others": [other for other in found if other.pk != shown.pk],
+        "end_sentence": wording_jobs.end_sentence(shown.state),
+        "meters": [(meter, wording.meter_sentence(meter)) for meter in report.meters],
+        "nodes_unit": unit_for(max((n.figures.energy_j or 0.0 for n in report.nodes), default=0.0), "energy"),
+    }
+    context |= (
+        _alike(request, shown)
+        | _words(report)
+        | _comparison(report)
+        | _chart(report, request)
+        | _gpus(report)
+        | _company(request, shown)
+    )
+    return render(request, "portal/job.html", context, status=400 if context["curve_fault"] else 200)
+
+
+def jobs_named(request: HttpRequest, cluster: str, job: str) -> list[Job]:
+    """The jobs of an id that the reader may see, newest first; if there are none the page does not exist."""
     if "\0" in cluster:  # PostgreSQL refuses it
         raise Http404("no such cluster")
     machine = get_object_or_404(Cluster.objects.visible_to(request.user), name=cluster)
@@ -38,24 +71,10 @@ def page(request: HttpRequest, cluster: str, job: str) -> HttpResponse | Streami
     found = list(named_jobs.select_related("cluster").order_by("-start_ms", "-pk")[:SAME_ID_SHOWN])
     if not found:
         raise Http404("no such job")
-    shown = _chosen(found, request.GET.get("start", ""))
-    report = job_report(shown)
-    if request.GET.get("format") == "csv":
-        return _curve_csv(report)
-    context = {
-        "report": report,
-        "job": shown,
-        "others": [other for other in found if other.pk != shown.pk],
-        "end_sentence": wording_jobs.end_sentence(shown.state),
-        "curve_csv": urlencode({"start": shown.start_ms, "format": "csv"}),
-        "meters": [(meter, wording.meter_sentence(meter)) for meter in report.meters],
-        "nodes_unit": unit_for(max((n.figures.energy_j or 0.0 for n in report.nodes), default=0.0), "energy"),
-    }
-    context |= _words(report) | _comparison(report) | _chart(report) | _gpus(report) | _company(request, shown)
-    return render(request, "portal/job.html", context)
+    return found
 
 
-def _chosen(found: list[Job], start: str) -> Job:
+def chosen_job(found: list[Job], start: str) -> Job:
     """Of jobs with the same id the one that began at ``start`` (ms); the newest if none is asked for."""
     if not start:
         return found[0]
@@ -63,6 +82,18 @@ def _chosen(found: list[Job], start: str) -> Job:
     if not wanted:
         raise Http404("no job of this id began then")
     return wanted[0]
+
+
+def _alike(request: HttpRequest, job: Job) -> dict[str, Any]:
+    """What the owner's jobs of the same kind drew on other node types."""
+    found = alike(job, request.user)
+    if found is None:
+        return {"alike": None}
+    return {
+        "alike": found,
+        "alike_sentence": wording_job.alike_sentence(found),
+        "alike_unit": unit_for(max(kind.high_j or 0.0 for kind in found.types), "energy"),
+    }
 
 
 def _words(report: JobReport) -> dict[str, Any]:
@@ -90,18 +121,21 @@ def _comparison(report: JobReport) -> dict[str, float | None]:
     }
 
 
-def _chart(report: JobReport) -> dict[str, Any]:
-    curve = job_curve(report.job, report.figures.samples)
-    if curve is None:
-        return {"curve": None}
-    payload, unit = charts.power_curve(curve, ZoneInfo(timezone.get_default_timezone_name()), _assumed_w(report))
-    payload["parts"] = charts_job.part_lines(curve, unit)
-    parts = _parts(report, curve)
-    return {
-        "curve": curve,
-        "chart": payload,
-        "unit": unit,
-        "rows": charts.curve_rows(curve.total),
+def _chart(report: JobReport, request: HttpRequest) -> dict[str, Any]:
+    """The curve, or the part of it that is asked for; its parts and gaps are the whole job's."""
+    whole = job_curve(report.job, report.figures.samples)
+    shown, fault = whole, ""
+    try:
+        if asked_part(request.GET) is not None:
+            shown = part_of(report, request.GET)
+    except PartRefused as refused:
+        fault = refused_sentence(refused)
+    if shown is None:
+        return {"curve": None, "curve_fault": fault}
+    parts = _parts(report, whole) if whole else []
+    return drawn_part(report, shown) | {
+        "curve": whole or shown,
+        "curve_fault": fault,
         "parts": parts,
         "parts_sentence": wording_job.parts_sentence(of_job=all(part["of_job"] for part in parts)),
     }
@@ -134,6 +168,7 @@ def _company(request: HttpRequest, job: Job) -> dict[str, Any]:
     found = company(job, request.user, ms_from_datetime(timezone.now()))
     if found is None:
         return {"company": None}
+    note_jobs(request, [band.job for node in found.nodes for band in node.bands if band.job], Page.NODE)
     return {
         "company": found,
         "company_sentence": wording_job.company_sentence(found),
@@ -144,17 +179,12 @@ def _company(request: HttpRequest, job: Job) -> dict[str, Any]:
     }
 
 
-def _curve_csv(report: JobReport) -> StreamingHttpResponse:
-    """The curve's buckets as a table."""
-    curve = job_curve(report.job, report.figures.samples)
+def _curve_csv(report: JobReport, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """The buckets of the curve, or of a part of it, as a table."""
+    try:
+        curve = part_of(report, request.GET)
+    except PartRefused as refused:
+        return HttpResponse(refused_sentence(refused), status=400, content_type="text/plain; charset=utf-8")
     if curve is None:
         raise Http404("this job has no curve")
     return csv_response("job-power.csv", charts_job.curve_header(curve), charts_job.curve_cells(curve))
-
-
-def _assumed_w(report: JobReport) -> float | None:
-    """The power the estimate assumes for all nodes; of shared nodes the curve shows more than this job."""
-    if report.shared or report.estimate.energy_j is None or report.mean_w is None or not report.figures.mean_node_w:
-        return None
-    nodes = report.mean_w / report.figures.mean_node_w
-    return report.estimate.energy_j / report.figures.elapsed_s * nodes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -14,19 +13,17 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from measurements.selectors.jobfilter import JobFilter, Place, Selection, machines
-from measurements.selectors.joblist import JobRow, all_rows, jobs_page
+from measurements.selectors.joblist import all_rows, jobs_page
 from measurements.selectors.jobsums import MOST_SUMMED, job_sums
+from measurements.services.audit import Page
 from portal import wording_jobs
-from portal.csvs import Cell, csv_response
+from portal.exports import MOST_ROWS, export_response
 from portal.job_forms import Choices, JobFilterForm
+from portal.job_sheet import filter_in_words, jobs_sheet
+from portal.noting import note_jobs, noted
 from portal.quantities import unit_for
 
-MOST_EXPORTED = 50_000
 EXPORTED_AT_ONCE = 1_000
-HEADER = [
-    "cluster", "job_id", "name", "user", "account", "partition", "state", "start", "end", "node_hours",
-    "energy_j", "gpu_energy_j", "filled_j", "coverage", "quality",
-]  # fmt: skip
 
 
 @login_required
@@ -37,10 +34,12 @@ def page(request: HttpRequest) -> HttpResponse:
     after = place(request.GET.get("after", ""))
     floor_ms = selection.floor_ms(after, MOST_SUMMED)
     found = jobs_page(selection, after, floor_ms)
+    note_jobs(request, found.rows, Page.JOBS)
     sums = job_sums(selection) if floor_ms is None and after is None else None
     context = {
         "form": form,
         "filtered": bool(form.changed_data),
+        "asked": filter_in_words(form),
         "jobs": found,
         "jobs_unit": unit_for(max((row.energy_j or 0.0 for row in found.rows), default=0.0), "energy"),
         "several_users": "user" in form.fields,
@@ -50,7 +49,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "sentences": wording_jobs.sums_sentences(sums) if sums else [],
         "types": [(t, wording_jobs.type_name(t)) for t in sums.by_type] if sums else [],
         "types_unit": unit_for(max((t.median_j or 0.0 for t in sums.by_type), default=0.0) if sums else 0.0, "energy"),
-        "most_exported": MOST_EXPORTED,
+        "most_exported": MOST_ROWS,
         "query": urlencode(_without_place(request)),
         "next": urlencode([*_without_place(request), ("after", "{}-{}".format(*found.next_key))])
         if found.next_key
@@ -62,10 +61,11 @@ def page(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def export(request: HttpRequest) -> StreamingHttpResponse:
-    """The newest jobs of a filter as CSV."""
-    _form, selection = _asked(request)
-    rows = all_rows(selection, place(request.GET.get("after", "")), MOST_EXPORTED, EXPORTED_AT_ONCE)
-    return csv_response("jobs.csv", HEADER, _cells(rows))
+    """The newest jobs of a filter as a table: CSV, or what ``?format=`` asks for."""
+    form, selection = _asked(request)
+    one_to_see_more = MOST_ROWS + 1
+    rows = all_rows(selection, place(request.GET.get("after", "")), one_to_see_more, EXPORTED_AT_ONCE)
+    return export_response(request, "jobs", jobs_sheet(noted(request, rows, Page.JOBS_TABLE), filter_in_words(form)))
 
 
 def place(text: str) -> Place | None:
@@ -87,13 +87,4 @@ def _asked(request: HttpRequest) -> tuple[JobFilterForm, Selection]:
 
 def _without_place(request: HttpRequest) -> list[tuple[str, Any]]:
     """The filter as it stands in the address, empty fields left out."""
-    return [(name, value) for name, value in request.GET.items() if value and name != "after"]
-
-
-def _cells(rows: Iterator[JobRow]) -> Iterator[list[Cell]]:
-    for row in rows:
-        yield [
-            row.cluster, row.job_id, row.name, row.username, row.account, row.partition, row.state,
-            row.started_at, row.ended_at, row.node_hours, row.energy_j, row.gpu_energy_j if row.energy_j is not None
-            else None, row.filled_j, row.coverage, row.quality,
-        ]  # fmt: skip
+    return [(name, value) for name, value in request.GET.items() if value and name not in ("after", "format")]

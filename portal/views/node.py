@@ -18,10 +18,12 @@ from measurements.domain.units import MS_PER_S, datetime_from_ms, ms_from_dateti
 from measurements.models import Node
 from measurements.selectors.node import NodeReport, node_report
 from measurements.selectors.node_jobs import Bands, job_bands
+from measurements.services.audit import Page
 from portal import charts, charts_machine, wording, wording_machine
 from portal.charts_machine import optional
 from portal.csvs import csv_response
 from portal.forms import NodeWindow, NodeWindowForm
+from portal.noting import note_jobs
 from portal.quantities import unit_for
 
 SPANS = {"day": _("24 hours"), "3days": _("3 days"), "week": _("7 days"), "month": _("31 days")}
@@ -43,6 +45,7 @@ def page(request: HttpRequest, cluster: str, node: str) -> HttpResponseBase:
     if request.GET.get("format") == "csv":
         return csv_response(f"{cluster}-{node}-power.csv", CSV_HEADER, _csv_rows(report.curve.curve))
     bands = job_bands(shown, window.start_ms, window.end_ms, now_ms, request.user)
+    note_jobs(request, [band.job for band in bands.bands if band.job], Page.NODE)
     context = {
         "node": shown,
         "is_node": shown.level == Node.Level.NODE,

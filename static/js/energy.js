@@ -1,6 +1,7 @@
 // Energy by day as stacked bars; by hour of the day as bars, with the grid's mean intensity as a line.
 import { colour, faded, language, show } from "./charts.js";
 import { coverageWords, stackedBars, totalWords, valueAxis, wordsOf } from "./parts.js";
+import { loadParts } from "./load.js";
 import { formatNumber } from "./quantities.js";
 
 show("usage-chart", (data) => {
@@ -46,3 +47,5 @@ show("hours-chart", (data) => {
       : `${dataset.label}: ${said(raw)}`;
   return chart;
 });
+
+loadParts();

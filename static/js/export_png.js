@@ -9,7 +9,7 @@ const SWATCH = { width: 24, height: 12 };
 // A figure of a chart gets its button once.
 export function offerPng(canvas) {
   const figure = canvas.closest("figure.chart");
-  
+  if (!figure || figure.querySelector(".as-picture")) return;
   const button = document.createElement("button");
   Object.assign(button, { type: "button", className: "as-picture", textContent: "PNG" });
   button.setAttribute("aria-label", `PNG: ${textOf(figure.querySelector("figcaption"))}`);

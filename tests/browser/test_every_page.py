@@ -66,6 +66,7 @@ PAGES = (
     Page("node", "/clusters/demo/nodes/gpu01/", (OPERATOR, SUSTAINABILITY)),
     Page("node", "/clusters/demo/nodes/facility/", (OPERATOR,)),
     Page("methodology", "/methodology/", (NOBODY,)),
+    Page("privacy", "/privacy/", (NOBODY, STUDENT, OPERATOR)),
     Page("operations", "/operations/", (OPERATOR,)),
     Page("batch", "/operations/batches/1/", (OPERATOR,)),
     Page("quarantine", "/operations/quarantine/", (OPERATOR,)),
@@ -82,6 +83,7 @@ PAGES = (
 EXEMPT = {
     "jobs-csv": "a file",
     "refused-lines": "a file",
+    "my-data": "a file",
     "coverage-csv": "a file",
     "reconciliation-csv": "a file",
     "statement-csv": "a file",

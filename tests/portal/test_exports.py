@@ -140,8 +140,22 @@ def test_a_workbook_says_on_a_second_sheet_what_it_is_of() -> None:
 
 def test_a_german_workbook_speaks_german_but_for_the_columns() -> None:
     with translation.override("de"):
-        found = book(taken(sheet(), "xlsx"))
-    assert [c.value for c in found["table"][1]][3] == "energy_j"
+        table = book(taken(sheet(), "xlsx"))["table"]
+    assert table["D1"].value == "energy_j"
+
+
+def test_money_and_emissions_are_shown_as_such_but_kept_in_full() -> None:
+    columns = [Column("cost_eur", "EUR"), Column("emissions_g_co2e", "g CO2e"), Column("other", "furlong")]
+    rows: list[list[Cell]] = [[1 / 3, 2 / 3, 1 / 7]]
+    (row,) = book(taken(Sheet("t", "T", columns, rows), "xlsx"))["t"].iter_rows(min_row=2)
+    assert [c.number_format for c in row] == ["#,##0.00", "#,##0.0", "General"]
+    assert [c.value for c in row] == pytest.approx(rows[0], rel=1e-15)
+
+
+def test_a_header_of_user_text_is_no_formula_either() -> None:
+    columns = [Column("energy_j"), Column("=1+1")]
+    assert lines(Sheet("t", "T", columns, []))[0] == ["energy_j", "'=1+1"]
+    assert book(taken(Sheet("t", "T", columns, []), "xlsx"))["t"]["B1"].data_type == "s"
 
 
 def test_a_workbook_keeps_what_a_float_cannot_and_what_is_too_long_for_a_cell() -> None:
@@ -300,11 +314,22 @@ def test_a_job_that_still_runs_has_no_end_in_any_format(site: None, olga: Client
     assert row[[column["name"] for column in found["columns"]].index("end")] is None
 
 
+@pytest.mark.parametrize("form", ["csv", "csv-de", "json", "xlsx"])
+def test_a_file_has_the_jobs_of_whoever_takes_it(site: None, client: Client, people: People, form: str) -> None:
+    client.force_login(people.alice)
+    content = client.get(f"/jobs.csv?format={form}&user=bob").getvalue()
+    if form == "xlsx":
+        rows = book(content)["jobs"].iter_rows(min_row=2, values_only=True)
+        content = "\n".join(str(row) for row in rows).encode()
+    assert b"alice" in content
+    assert b"bob" not in content
+
+
 def test_the_filter_stands_in_the_file(site: None, olga: Client) -> None:
     query = "state=failed&first=2025-03-10&user=alice&array=x"
     about = json.loads(olga.get(f"/jobs.csv?format=json&{query}").getvalue())["about"]
     assert about["filter"] == "User: alice; State: failed (any way); Started from: 10 Mar 2025"
-    assert json.loads(olga.get("/jobs.csv?format=json").getvalue())["about"]["filter"] == "none"
+    assert json.loads(olga.get("/jobs.csv?format=json").getvalue())["about"]["filter"] == "All jobs"
 
 
 def test_jobs_are_cut_off_with_a_sentence(site: None, olga: Client, monkeypatch: pytest.MonkeyPatch) -> None:

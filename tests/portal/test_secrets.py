@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -56,8 +58,18 @@ ADDRESSES: dict[str, list[str]] = {
     "energy/jobs/": [
         f"/energy/jobs/?{PERIOD}", f"/energy/jobs/?{PERIOD}&state=FAILED&node_type=thin", "/energy/jobs/?from=1&to=x",
     ],
+    "energy.csv": [f"/energy.csv?{PERIOD}&group=project&format={kind}" for kind in ("csv", "json", "csv-de", "xlsx")],
+    "energy/jobs.csv": [f"/energy/jobs.csv?{PERIOD}", f"/energy/jobs.csv?{PERIOD}&project=secret&format=json"],
+    "calendar/": ["/calendar/", "/calendar/?year=2025", "/calendar/?year=x"],
+    "report/": [f"/report/?{PERIOD}", "/report/?job=alpha/400", "/report/?job=beta/400", "/report/?job=alpha"],
+    "reports/<sha256>/": [f"/reports/{64 * '0'}/"],
+    "reports/<sha256>/report.json": [f"/reports/{64 * '0'}/report.json"],
+    "reports/<sha256>/withdraw/": [f"/reports/{64 * '0'}/withdraw/"],
     "jobs/": [f"/jobs/{query}" for query in SEARCHES],
-    "jobs.csv": [f"/jobs.csv{query}" for query in SEARCHES],
+    "jobs.csv": [
+        *(f"/jobs.csv{query}" for query in SEARCHES),
+        *(f"/jobs.csv?format={form}" for form in ("csv-de", "json", "xlsx", "exe")),
+    ],
     "jobs/compare/": ["/jobs/compare/", "/jobs/compare/?job=alpha/400&job=alpha/123", "/jobs/compare/?job=alpha"],
     "jobs/<cluster>/<job>/": [
         *(f"/jobs/alpha/{job}/" for job in ("123", "36_1", "36_2", "300", "400", "401", "nothing", "36_*")),
@@ -82,6 +94,8 @@ ADDRESSES: dict[str, list[str]] = {
         for form in ("", "&format=csv")
     ],
     "methodology/": ["/methodology/"],
+    "privacy/": ["/privacy/"],
+    "privacy/my-data.zip": ["/privacy/my-data.zip"],
     "operations/": ["/operations/"],
     "operations/batches/<batch>/": ["/operations/batches/{batch}/", "/operations/batches/0/"],
     "operations/batches/<batch>/refused-<reason>.txt": [
@@ -160,7 +174,15 @@ def body(response: HttpResponseBase) -> str:
     """All bytes that are sent, headers included."""
     sent = response.getvalue()
     headers = "\n".join(f"{name}: {value}" for name, value in response.headers.items())
-    return f"{headers}\n{sent.decode()}"
+    return f"{headers}\n{unpacked(sent)}"
+
+
+def unpacked(sent: bytes) -> str:
+    """As it stands; of an archive, such as a workbook, all that is in it."""
+    if not sent.startswith(b"PK"):
+        return sent.decode()
+    with ZipFile(BytesIO(sent)) as files:
+        return "\n".join(files.read(name).decode() for name in files.namelist())
 
 
 def addresses() -> list[str]:

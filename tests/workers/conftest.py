@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.pipeline.conftest import postgres_farm, sqlite_farm
+from tests.pipeline.conftest import any_farm, postgres_farm, sqlite_farm
 
-__all__ = ["postgres_farm", "sqlite_farm"]
+__all__ = ["any_farm", "postgres_farm", "sqlite_farm"]
