@@ -42,6 +42,20 @@ def token_is_kept(**_options: Any) -> list[CheckMessage]:
     return faults
 
 
+@register(Tags.security)
+def mails_can_be_sent(**_options: Any) -> list[CheckMessage]:
+    """Whether the settings of mails go together; no server is asked."""
+    faults: list[CheckMessage] = []
+    if settings.DIGESTS != "off" and not settings.DEFAULT_FROM_EMAIL:
+        hint = "Set JOULEBOOK_MAIL_FROM to the sender's address, or JOULEBOOK_DIGESTS=off."
+        faults.append(Warning("Mails are wanted, but without a sender none is sent.", hint=hint, id="joulebook.W005"))
+    encrypted = settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL
+    if settings.EMAIL_HOST_PASSWORD and not encrypted and settings.EMAIL_HOST not in THIS_MACHINE:
+        hint = "Begin JOULEBOOK_MAIL_URL with smtp+tls:// or smtps://."
+        faults.append(Warning("The mail server's password goes unencrypted.", hint=hint, id="joulebook.W006"))
+    return faults
+
+
 @register(Tags.security, deploy=True)
 def demo_is_not_public(**_options: Any) -> list[CheckMessage]:
     """The demo's passwords are known to everybody."""

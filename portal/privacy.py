@@ -50,8 +50,8 @@ def viewers() -> list[Viewer]:
             _("You"),
             _("Your jobs with all that is known of them, and your figures."),
             _(
-                "Other people's jobs. On a node that you shared: that others were there, how long and on how "
-                "many cores, and what the whole node drew; nothing else of them."
+                "Other people's jobs. Of those that shared a node with yours you only see that they were there, "
+                "how long and on how many cores, and what the whole node drew."
             ),
         ),
         Viewer(_("Leaders and deputies of your projects"), *_leaders()),

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from measurements.domain.units import ms_from_datetime
 from measurements.selectors.equivalents import equivalents
 from measurements.selectors.own_timing import own_timing
-from measurements.selectors.usage import Dimension, Scope, Usage, usage
+from measurements.selectors.usage import Dimension, Scope, Usage, usages
 from portal import charts_carbon, wording_carbon, wording_usage
 from portal.charts_usage import bars, jobs_address
 from portal.forms import LENGTHS, Compare, Period, PeriodForm, Span
@@ -81,9 +81,9 @@ def question(request: HttpRequest) -> UsageQuestion:
 def usage_context(
     asked: UsageQuestion, scope: Scope, groups: Sequence[Dimension], jobs_url: str = ""
 ) -> dict[str, Any]:
-    """The page's parts; four queries. ``jobs_url``: the page that lists the jobs of a part, where there is one."""
+    """The page's parts; two queries. ``jobs_url``: the page that lists the jobs of a part, where there is one."""
     view, zone, today = asked.view, asked.zone, asked.today
-    found, earlier = usage(scope, view.asked(zone)), usage(scope, view.before(zone, today))
+    found, earlier = usages(scope, [view.asked(zone), view.before(zone, today)])
     context: dict[str, Any] = {
         "view": view,
         "usage": found,

@@ -12,8 +12,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from measurements.domain.advice import Advice
-from measurements.domain.advice_kinds import Kind
+from measurements.domain.advice_kinds import Advice, Kind
 from measurements.models import Job
 from measurements.selectors.days import day_bounds_ms
 from measurements.selectors.waste import (

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from measurements.domain.advice import Advice, Thresholds
-from measurements.domain.advice_kinds import Kind, Why
+from measurements.domain.advice_kinds import Advice, Kind, Thresholds, Why
 from measurements.domain.advice_lost import CHECKPOINT_S
 from portal.quantities import NBSP, duration, format_quantity, number, percent
 
@@ -109,15 +110,15 @@ def _memory(amount: float) -> str:
 
 def to_do(line: Advice) -> str:
     """What the directive is good for."""
-    make = {
+    make: dict[Kind, Callable[[Advice], str]] = {
         Kind.FAILED: _failed,
         Kind.TIMEOUT: _timeout,
         Kind.OUT_OF_MEMORY: _out_of_memory,
         Kind.CANCELLED: _cancelled,
         Kind.IDLE_GPUS: _idle,
-        Kind.CORES: lambda line: _("As many as the busiest of them used, with a margin:"),
-        Kind.MEMORY: lambda line: _("As much as the largest of them used, with a margin:"),
-        Kind.WALLTIME: lambda line: _("As long as the longest of them took, with a margin:"),
+        Kind.CORES: lambda _line: _("As many as the busiest of them used, with a margin:"),
+        Kind.MEMORY: lambda _line: _("As much as the largest of them used, with a margin:"),
+        Kind.WALLTIME: lambda _line: _("As long as the longest of them took, with a margin:"),
     }[line.kind]
     return make(line) % _said(line)
 

@@ -63,6 +63,8 @@ def test_a_public_site_passes_the_deployment_checks(tmp_path: Path) -> None:
             {"JOULEBOOK_UK_CARBON_INTENSITY_URL": "https://a/?b"},
             "JOULEBOOK_UK_CARBON_INTENSITY_URL='https://a/?b' ends",
         ),
+        ({"JOULEBOOK_MAIL_URL": "http://a:secret@mail"}, "JOULEBOOK_MAIL_URL is no address such as smtp://host:25"),
+        ({"JOULEBOOK_DIGESTS": "daily"}, "JOULEBOOK_DIGESTS='daily' is none of off, weekly, monthly, both"),
         ({"JOULEBOOK_SECRET_KEY_FILE": "/nowhere/key"}, "JOULEBOOK_SECRET_KEY_FILE=/nowhere/key cannot be read"),
     ],
 )
@@ -87,6 +89,58 @@ def test_a_secret_comes_from_its_file_or_its_variable_never_from_both(
     monkeypatch.setenv("JOULEBOOK_X", "loud")
     with pytest.raises(ImproperlyConfigured, match="both set"):
         env.env_secret("JOULEBOOK_X")
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "port", "person", "tls", "ssl"),
+    [
+        ("", "localhost", 25, ("", ""), False, False),
+        ("smtp://mail.example.org", "mail.example.org", 25, ("", ""), False, False),
+        ("smtp+tls://joule:p%40s%3As@mail.example.org", "mail.example.org", 587, ("joule", "p@s:s"), True, False),
+        ("smtps://joule%40x:p@mail.example.org:4650/", "mail.example.org", 4650, ("joule@x", "p"), False, True),
+    ],
+)
+def test_the_address_of_a_mail_server_is_read_with_its_password(
+    address: str, host: str, port: int, person: tuple[str, str], tls: bool, ssl: bool,  # noqa: FBT001 - values
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    (tmp_path / "address").write_text(f"{address}\n")
+    monkeypatch.setenv("JOULEBOOK_X_FILE", str(tmp_path / "address"))
+    found = env.env_mail("JOULEBOOK_X")
+    assert (found["EMAIL_HOST"], found["EMAIL_PORT"]) == (host, port)
+    assert (found["EMAIL_HOST_USER"], found["EMAIL_HOST_PASSWORD"]) == person
+    assert (found["EMAIL_USE_TLS"], found["EMAIL_USE_SSL"]) == (tls, ssl)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://h/s3cret", "smtp://u:s3cret@", "smtp://h/s3cret", "smtp://u:s3cret@h:0", "smtp://u:s3cret@h:x", "s3cret"],
+)
+def test_what_is_no_mail_server_is_refused_without_its_password(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOULEBOOK_X", address)
+    with pytest.raises(ImproperlyConfigured) as fault:
+        env.env_mail("JOULEBOOK_X")
+    assert "s3cret" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "ids"),
+    [
+        ({}, []),
+        ({"DIGESTS": "weekly"}, ["joulebook.W005"]),
+        ({"DIGESTS": "weekly", "DEFAULT_FROM_EMAIL": "a@example.org"}, []),
+        ({"EMAIL_HOST": "mail.example.org", "EMAIL_HOST_PASSWORD": "s3cret"}, ["joulebook.W006"]),
+        ({"EMAIL_HOST": "mail.example.org", "EMAIL_HOST_PASSWORD": "s3cret", "EMAIL_USE_TLS": True}, []),
+        ({"EMAIL_HOST": "localhost", "EMAIL_HOST_PASSWORD": "s3cret"}, []),
+    ],
+)
+def test_mail_settings_that_do_not_go_together_are_named(
+    values: dict[str, object], ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in values.items():
+        monkeypatch.setattr(settings, name, value)
+    assert [warning.id for warning in checks.mails_can_be_sent()] == ids
+    assert "s3cret" not in str(checks.mails_can_be_sent())
 
 
 def test_first_starts_at_once_agree_on_one_key(tmp_path: Path) -> None:

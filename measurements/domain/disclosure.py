@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from measurements.domain.units import BoolArray, FloatArray, IntArray
 
 REST = "\0rest"  # the group of what is not shown apart: no name of anything
+ALL = "\0all"  # the one group where nothing is shown apart
 
 Grouping = dict[str, str]  # a group's value → under which it is shown: itself, or REST
 

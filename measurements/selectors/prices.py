@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
+from django.db.models import Q
 from django.utils import timezone
 
 from measurements.domain.carbon import (
@@ -45,12 +46,27 @@ def price_lists(
     clusters: Iterable[int], first: date, last: date, wanted: Collection[date] | None = None
 ) -> dict[int, PriceList]:
     """Likewise of several clusters, by id."""
+    return price_lists_of(clusters, [(first, last)], wanted)[0]
+
+
+def price_lists_of(
+    clusters: Iterable[int], spans: Sequence[tuple[date, date]], wanted: Collection[date] | None = None
+) -> list[dict[int, PriceList]]:
+    """Likewise of several spans of UTC days [first, last], which may lie apart; still one query."""
     stored: dict[int, dict[date, PriceList]] = {pk: {} for pk in clusters}
-    rows = PriceDay.objects.filter(cluster_id__in=list(stored), day__gte=first, day__lte=last).order_by("day")
+    days = Q()
+    for first, last in spans:
+        days |= Q(day__gte=first, day__lte=last)
+    rows = PriceDay.objects.filter(days, cluster_id__in=list(stored)).order_by("day")
     for row in rows if stored else ():
         stored[row.cluster_id][row.day] = _read(row)
-    days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
-    return {pk: _whole(pk, found, days, days if wanted is None else wanted) for pk, found in stored.items()}
+    return [{pk: _whole(pk, found, *_days(span, wanted)) for pk, found in stored.items()} for span in spans]
+
+
+def _days(span: tuple[date, date], wanted: Collection[date] | None) -> tuple[list[date], Collection[date]]:
+    """The days of a span, and those that are made where they are not stored."""
+    days = [span[0] + timedelta(days=i) for i in range((span[1] - span[0]).days + 1)]
+    return days, days if wanted is None else wanted
 
 
 def _whole(cluster: int, stored: dict[date, PriceList], days: list[date], wanted: Collection[date]) -> PriceList:

@@ -12,7 +12,7 @@ import pandas as pd
 from django.conf import settings
 
 from measurements.domain.chain import Footprint
-from measurements.domain.disclosure import REST, Grouping, released
+from measurements.domain.disclosure import ALL, REST, Grouping, released
 from measurements.domain.units import FloatArray
 from measurements.domain.usage import Granularity
 from measurements.models import UsageDay
@@ -55,6 +55,31 @@ class Totals:
     def months(self) -> tuple[date, ...]:
         """Their first days."""
         return self.usage.begins
+
+    def between(self, first: date, last: date) -> Totals:
+        """The months that begin in [first, last], with the groups that they have."""
+        keep = [i for i, month in enumerate(self.months) if first <= month <= last]
+        rows = slice(keep[0], keep[-1] + 1) if keep else slice(0, 0)
+        has = self.usage.cells.elapsed_s[rows].sum(axis=0) > 0
+        columns = np.flatnonzero(has) if has.any() else np.arange(1)
+        cells = Cells(**{part.name: getattr(self.usage.cells, part.name)[rows][:, columns] for part in fields(Cells)})
+        begins = self.months[rows]
+        end = self.usage.asked.last if not keep or keep[-1] + 1 == len(self.months) else self.months[keep[-1] + 1] - DAY
+        return replace(
+            self,
+            usage=replace(
+                self.usage,
+                asked=replace(self.usage.asked, first=begins[0] if begins else first, last=end if begins else last),
+                bounds_ms=self.usage.bounds_ms[rows.start : rows.stop + 1],
+                begins=begins,
+                groups=tuple(self.usage.groups[i] for i in columns.tolist()),
+                cells=cells,
+                footprint=_footprint(cells, self.usage.currency),
+            ),
+            shown=self.shown[rows],
+            failed_j=self.failed_j[rows],
+            idle_j=self.idle_j[rows],
+        )
 
 
 def shown_months(who: Access, first: date, last: date, today: date) -> list[date]:
@@ -152,7 +177,7 @@ def _reduced(found: Usage, release: Sequence[Release | None], group: Dimension, 
     return Totals(
         usage=replace(
             found,
-            groups=tuple(names),
+            groups=tuple(names) if names != [REST] else (ALL,),
             cells=cells,
             footprint=_footprint(cells, found.currency),
             quarters=_NO_QUARTERS,

@@ -37,7 +37,7 @@ from measurements.domain.usage import Granularity, Quartered, Rates, cell_sums, 
 from measurements.models import UsageDay
 from measurements.selectors.days import day_bounds_ms
 from measurements.selectors.frames import frame_of
-from measurements.selectors.prices import price_lists
+from measurements.selectors.prices import price_lists_of
 
 
 class Dimension(StrEnum):
@@ -64,6 +64,7 @@ _FIELD = {
     Dimension.USER: "username",
 }
 PAIR = "\x1f"
+_Days = tuple[date, date]  # UTC, both included
 _COLUMNS = ("cluster_id", "day", "node_type_id", "state", "excused", "first_hour", "hours")
 
 
@@ -185,17 +186,31 @@ class Usage:
 
 def usage(scope: Scope, asked: Asked) -> Usage:
     """Answer a question; two queries."""
-    bounds = _bounds_ms(asked)
-    frame = _rows(scope, asked, bounds)
-    first, last = day_from_ms(int(bounds[0])), day_from_ms(int(bounds[-1]) - 1)
-    prices = price_lists(sorted(set(frame["cluster_id"].tolist())), first, last, set(frame["day"]))
+    return usages(scope, [asked])[0]
+
+
+def usages(scope: Scope, questions: Sequence[Asked]) -> list[Usage]:
+    """Answer several questions of one scope with the same filters; still two queries."""
+    bounds = [_bounds_ms(asked) for asked in questions]
+    spans = [(day_from_ms(int(each[0])), day_from_ms(int(each[-1]) - 1)) for each in bounds]
+    frame = _rows(scope, questions, spans)
+    lists = price_lists_of(sorted(set(frame["cluster_id"].tolist())), spans, set(frame["day"]))
+    found = []
+    for asked, bounds_ms, span, prices in zip(questions, bounds, spans, lists, strict=True):
+        mine = frame if len(questions) == 1 else frame[frame["day"].between(*span)]
+        clusters = set(mine["cluster_id"].tolist())
+        found.append(_answer(asked, bounds_ms, span, mine, {pk: prices[pk] for pk in prices if pk in clusters}))
+    return found
+
+
+def _answer(asked: Asked, bounds: IntArray, span: _Days, frame: pd.DataFrame, prices: Mapping[int, PriceList]) -> Usage:
     owner, records = unpacked_hours(frame["hours"])
     midnight = np.array([day_start_ms(day) // HOUR_MS for day in frame["day"]], np.int64)
     first_hour = midnight + frame["first_hour"].to_numpy(np.int64)
     found = quartered(owner, first_hour, records).inside(int(bounds[0]) // QUARTER_MS, int(bounds[-1]) // QUARTER_MS)
-    figure = _footprint(frame, found, _reserved_h(owner, first_hour, records, bounds), prices, (first, last))
+    figure = _footprint(frame, found, _reserved_h(owner, first_hour, records, bounds), prices, span)
     currency = max(figure.cost, key=lambda name: abs(figure.cost[name]), default="")
-    groups, group = _groups(frame, found)
+    groups, group = _groups(_names(frame, asked), found)
     bar = np.searchsorted(bounds // QUARTER_MS, found.at, side="right") - 1
     shape = (len(bounds) - 1, len(groups))
     sums = cell_sums(
@@ -235,27 +250,36 @@ def _begins(asked: Asked, bounds: IntArray) -> tuple[date, ...]:
     return tuple(days.date.tolist())
 
 
-def _rows(scope: Scope, asked: Asked, bounds: IntArray) -> pd.DataFrame:
-    """The rows that may have something in the period, with the name of their group; in a fixed order."""
-    rows = scope.rows().filter(day__gte=day_from_ms(int(bounds[0])), day__lte=day_from_ms(int(bounds[-1]) - 1))
-    for dimension, values in asked.filters.items():
+def _rows(scope: Scope, questions: Sequence[Asked], spans: Sequence[_Days]) -> pd.DataFrame:
+    """The rows that may have something in any of the periods, with what they are grouped by; in a fixed order."""
+    days = Q()
+    for first, last in spans:
+        days |= Q(day__gte=first, day__lte=last)
+    rows = scope.rows().filter(days)
+    for dimension, values in questions[0].filters.items():
         rows = rows.filter(_one_of(dimension, values))
-    label = _FIELD[asked.group_by] if asked.group_by else "cluster_id"
+    labels = sorted({by for asked in questions for by in (asked.group_by, asked.then_by) if by})
+    fields = [_FIELD[by] for by in labels]
     # An order that depends on content alone, so that sums do; the rows of a day are written in it.
     rows = rows.order_by("day", "cluster__name", "pk")
-    if asked.then_by is None:
-        return frame_of(rows.values_list(*_COLUMNS, label), (*_COLUMNS, "group"))
-    frame = frame_of(rows.values_list(*_COLUMNS, label, _FIELD[asked.then_by]), (*_COLUMNS, "group", "second"))
-    return frame.assign(group=frame["group"].astype(str) + PAIR + frame["second"].astype(str))
+    return frame_of(rows.values_list(*_COLUMNS, *fields), (*_COLUMNS, *(f"by_{by.value}" for by in labels)))
+
+
+def _names(frame: pd.DataFrame, asked: Asked) -> pd.Series:
+    """The name of each row's group."""
+    if asked.group_by is None:
+        return pd.Series("", index=frame.index)
+    names = frame[f"by_{asked.group_by.value}"].astype(str)
+    return names if asked.then_by is None else names + PAIR + frame[f"by_{asked.then_by.value}"].astype(str)
 
 
 def _one_of(dimension: Dimension, values: Sequence[str]) -> Q:
     return Q(**{f"{_FIELD[dimension]}__in": list(values)})
 
 
-def _groups(frame: pd.DataFrame, found: Quartered) -> tuple[tuple[str, ...], IntArray]:
+def _groups(labels: pd.Series, found: Quartered) -> tuple[tuple[str, ...], IntArray]:
     """Names of the groups that have any time in the period, most energy first, and the place of each row's."""
-    names, code = np.unique(frame["group"].astype(str).to_numpy(object), return_inverse=True)
+    names, code = np.unique(labels.to_numpy(object), return_inverse=True)
     elapsed = np.bincount(code[found.row], found.elapsed_s, len(names))
     energy = np.bincount(code[found.row], found.energy_j + found.filled_j, len(names))
     order = [i for i in np.lexsort((names.astype(str), -energy)).tolist() if elapsed[i] > 0 or energy[i] > 0]
@@ -266,7 +290,6 @@ def _groups(frame: pd.DataFrame, found: Quartered) -> tuple[tuple[str, ...], Int
 
 # --- Emissions ------------------------------------------------------------------------------------------
 
-_Days = tuple[date, date]
 _Reserved = tuple[IntArray, IntArray, FloatArray]  # row, UTC day since 1970, node-hours
 
 

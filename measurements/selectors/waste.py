@@ -16,7 +16,8 @@ import pandas as pd
 from django.conf import settings
 from django.db.models import Q, Subquery, Value
 
-from measurements.domain.advice import Advice, Advised, Thresholds, advices
+from measurements.domain.advice import Advised, advices
+from measurements.domain.advice_kinds import Advice, Thresholds
 from measurements.domain.blame import WASTED
 from measurements.domain.units import DAY_MS, J_PER_KWH, MS_PER_S, US_PER_S, datetime_from_ms, day_from_ms
 from measurements.domain.usage import Rates
@@ -149,7 +150,7 @@ def waste_like(job: Job, visible: JobQuerySet) -> Waste:
 def grams_per_joule(clusters: Mapping[str, int], start_ms: int, end_ms: int) -> dict[str, float]:
     """Location-based emissions of a joule at the nodes, on average over the time, where known; one query."""
     days = day_from_ms(start_ms), day_from_ms(end_ms - 1)
-    found = {}
+    found: dict[str, float] = {}
     for pk, prices in price_lists(clusters.values(), *days, wanted=()).items():
         known = Rates.of(prices).location_g
         known = known[~np.isnan(known)]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from django.db.models import QuerySet
 
 from measurements.domain.blame import NOBODYS, WASTED
 from measurements.domain.units import (
@@ -17,7 +19,7 @@ from measurements.domain.units import (
     day_from_ms,
     day_start_ms,
 )
-from measurements.models import Allocation, AllocationEnergy, JobQuerySet
+from measurements.models import Allocation, AllocationEnergy, Job
 from measurements.selectors.excused import ended_with_a_node
 from measurements.selectors.frames import frame_of
 
@@ -65,7 +67,7 @@ def inside_of(jobs: IntArray, start_ms: int, end_ms: int) -> Inside:
     )
 
 
-def held_nodes(jobs: JobQuerySet | list[int]) -> pd.DataFrame:
+def held_nodes(jobs: QuerySet[Job, Any] | list[int]) -> pd.DataFrame:
     """What jobs held, a row a node and description of it (none: one row without); in no order; one query."""
     rows = Allocation.objects.filter(run__job__in=jobs).order_by()
     frame = pd.DataFrame(list(rows.values_list(*_HELD.values())), columns=list(_HELD))

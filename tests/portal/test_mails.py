@@ -112,11 +112,20 @@ def test_text_and_html_say_the_same_figures(two_weeks: People) -> None:
         "Your week, Mon 10 Mar 2025 – Sun 16 Mar 2025",
         "Your jobs drew 150 Wh. In the week before it was 200 Wh: this is 25 % less.",
         "All of your jobs' time was measured.",
-        "50 Wh of it (33.3 %) came to nothing: jobs that failed, timed out or were cancelled.",
+        "50.0 Wh of it (33.3 %) came to nothing: jobs that failed, timed out or were cancelled.",
     ):
         assert sentence in letter.text
         assert sentence in html
     assert NOBR not in letter.text + letter.subject
+
+
+def test_the_best_advice_comes_as_one_thing_to_do(two_weeks: People, client: Client) -> None:
+    with override_settings(WASTE_LEAST_KWH=0.0):
+        letter = written(two_weeks.alice)
+    assert letter.text.count("One thing to do:") == 1
+    assert "/waste/?span=week&at=2025-03-10" in letter.text
+    client.force_login(two_weeks.alice)
+    assert client.get("/waste/?span=week&at=2025-03-10").status_code == 200
 
 
 def test_links_name_the_period_and_lead_to_pages_that_are_there(two_weeks: People, client: Client) -> None:

@@ -96,6 +96,11 @@ ADDRESSES: dict[str, list[str]] = {
     "methodology/": ["/methodology/"],
     "privacy/": ["/privacy/"],
     "privacy/my-data.zip": ["/privacy/my-data.zip"],
+    "mails/": ["/mails/"],
+    "mails/preview/<kind>/": [
+        f"/mails/preview/{kind}/{form}" for kind in ("weekly", "monthly", "x") for form in ("", "?format=text")
+    ],
+    "mails/stop/<token>/": ["/mails/stop/nothing/"],
     "operations/": ["/operations/"],
     "operations/batches/<batch>/": ["/operations/batches/{batch}/", "/operations/batches/0/"],
     "operations/batches/<batch>/refused-<reason>.txt": [

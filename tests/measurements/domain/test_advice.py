@@ -103,7 +103,7 @@ def test_memory_that_was_not_enough_comes_from_like_jobs_or_is_doubled() -> None
 
 
 def test_no_more_memory_is_asked_for_than_the_node_has() -> None:
-    said = {"memory_bytes": 96 * GIB, "nodes": 1, "node_memory_bytes": 128 * GIB}
+    said: dict[str, Any] = {"memory_bytes": 96 * GIB, "nodes": 1, "node_memory_bytes": 128 * GIB}
     line = the(Kind.OUT_OF_MEMORY, job(5, "OUT_OF_MEMORY", **said), job(6, "OUT_OF_MEMORY", start_h=4, **said))
     assert (line.directive.line, line.saved_j) == ("sacct --jobs=5 --format=JobID,ReqMem,MaxRSS", None)
 
@@ -111,7 +111,8 @@ def test_no_more_memory_is_asked_for_than_the_node_has() -> None:
 def test_of_cancelled_jobs_only_what_ran_longer_than_like_ones_is_promised() -> None:
     done = [job(i, hours=2) for i in range(3)]
     line = the(Kind.CANCELLED, *done, job(8, "CANCELLED", hours=10), job(9, "CANCELLED", hours=1))
-    assert (line.directive.line, kwh(line.saved_j)) == ("#SBATCH --time=02:30:00", pytest.approx(7.5))
+    assert line.directive.line == "#SBATCH --time=02:30:00"
+    assert kwh(line.saved_j) == pytest.approx(7.5)
     unknown = the(Kind.CANCELLED, job(9, "CANCELLED"))
     assert (unknown.directive.line, unknown.saved_j, unknown.why) == ("#SBATCH --mail-type=BEGIN", None, Why.CAUSE)
 
@@ -216,7 +217,8 @@ def test_memory_frees_a_part_of_the_node_only_where_it_was_the_larger_part() -> 
     used = {"max_rss_bytes": 10 * GIB, "total_cpu_s": np.nan}
     # 12 of 64 GiB are enough. Cores are a quarter of the node, memory was half: a quarter × 320 W × 10 h.
     line = the(Kind.MEMORY, *[core_job(i, memory_bytes=64 * GIB, **used) for i in range(3)])
-    assert (line.directive.line, kwh(line.saved_j)) == ("#SBATCH --mem=12G", pytest.approx(3 * 0.8))
+    assert line.directive.line == "#SBATCH --mem=12G"
+    assert kwh(line.saved_j) == pytest.approx(3 * 0.8)
     small = the(Kind.MEMORY, *[core_job(i, memory_bytes=32 * GIB, **used) for i in range(3)])
     assert (small.saved_j, small.why) == (0.0, Why.LETS_IN)
 

@@ -11,8 +11,7 @@ import pytest
 from django.core.management import call_command
 from pytest_django import DjangoAssertNumQueries
 
-from measurements.domain.advice import Advice, Thresholds
-from measurements.domain.advice_kinds import Kind
+from measurements.domain.advice_kinds import Advice, Kind, Thresholds
 from measurements.domain.usage import Granularity
 from measurements.models import Job, Run
 from measurements.selectors.days import day_bounds_ms
@@ -29,7 +28,7 @@ site = test_usage_sums.site
 
 NODES = """node,node_type,cpus,memory_gib,idle_w,valid_from
 n1,thin,8,32,100,
-n1,thin,16,32,200,2025-03-11
+n1,thin,16,32,480,2025-03-11
 n2,thin,8,32,,
 """
 JOBS_HEAD = "job_id,user,account,state,start,end,nodes,submit,name,cpus,total_cpu_s,exclusive"
@@ -51,7 +50,7 @@ def booked() -> None:
 
 @pytest.fixture
 def two_days(tmp_path: Path) -> Path:
-    """Two nodes at 80 W for two days."""
+    """Two nodes at 80 W for two days: a job with half the cores draws 40 W."""
     run(tmp_path, "load_nodes", "nodes.csv", NODES)
     lines = [f"{DAY_S + 60 * i},{node},80" for node in ("n1", "n2") for i in range(48 * 60 + 1)]
     run(tmp_path, "ingest_power", "power.csv", "timestamp,node,watts\n" + "\n".join(lines) + "\n")
@@ -99,10 +98,11 @@ def test_what_is_unused_is_what_the_roll_up_says(zone: ZoneInfo) -> None:
 
 @pytest.mark.usefixtures("site")
 def test_a_job_that_ended_when_its_node_went_down_is_nobodys_in_both(tmp_path: Path) -> None:
-    first, last = date(2025, 10, 24), date(2025, 10, 28)
+    first, last = date(2025, 10, 24), date(2025, 11, 2)
     before = waste("alice", *days_ms(first, last), ANY_KWH)
     victim = Job.objects.filter(username="alice", state="FAILED", runs__allocations__node_name="n1").latest("start_ms")
-    states = f"node,start,end,state\nn1,{victim.end_ms // 1000 + 60},{victim.end_ms // 1000 + 90},DOWN\n"
+    ended_s = (victim.end_ms or 0) // 1000
+    states = f"node,start,end,state\nn1,{ended_s + 60},{ended_s + 90},DOWN\n"
     run(tmp_path, "load_node_states", "states.csv", states)
     booked()
     after = waste("alice", *days_ms(first, last), ANY_KWH)
@@ -124,8 +124,8 @@ def test_four_queries_however_many_jobs(django_assert_max_num_queries: DjangoAss
 
 def test_of_a_job_over_midnight_the_part_of_the_period(two_days: Path) -> None:
     jobs(two_days, job(1, "FAILED", 22, 4))
-    assert [both_days(day, day).advised.lost_j for day in (10, 11)] == pytest.approx([80.0 * 2 * HOUR] * 2, rel=1e-3)
-    assert both_days().advised.lost_j == pytest.approx(80.0 * 4 * HOUR)
+    assert [both_days(day, day).advised.lost_j for day in (10, 11)] == pytest.approx([40.0 * 2 * HOUR] * 2, rel=1e-3)
+    assert both_days().advised.lost_j == pytest.approx(40.0 * 4 * HOUR)
     assert both_days(9, 9).jobs == both_days(12, 12).jobs == 0
 
 
@@ -136,14 +136,14 @@ def test_not_measured_running_and_nothing_are_three_things(two_days: Path) -> No
     found = waste("alice", *days_ms(date(2025, 3, 10), date(2025, 3, 12)), ANY_KWH)
     assert (found.jobs, found.measured, found.running) == (2, 1, 1)
     assert (found.advised.lost, found.advised.lost_unmeasured, found.advised.lost_j) == (1, 1, 0)
-    assert found.energy_j == pytest.approx(80.0 * 47 * HOUR, rel=1e-3)
+    assert found.energy_j == pytest.approx(40.0 * 47 * HOUR, rel=1e-3)
 
 
 def test_the_newest_are_kept_and_that_is_said(two_days: Path) -> None:
     jobs(two_days, *(job(i, "FAILED", i, 0.5) for i in range(1, 6)))
     mine = Job.objects.filter(username="alice").order_by("-start_ms", "-pk")
     found = waste_of(mine, None, ANY_KWH, most=3)
-    assert (found.jobs, found.cut_off) == (2, True)  # of the third one not all runs may have been read
+    assert (found.jobs, found.cut_off) == (3, True)
     assert not waste_of(mine, None, ANY_KWH, most=5).cut_off
 
 
@@ -151,18 +151,22 @@ def test_the_newest_are_kept_and_that_is_said(two_days: Path) -> None:
 
 
 def test_cores_that_were_not_used_by_the_nodes_description_of_the_day(two_days: Path) -> None:
-    # One core of 4 was busy: ceil(1.2) = 2 of 8 cores were free at 100 W; on the 11th 2 of 16 at 200 W.
+    # One core of 4 was busy: ceil(1.2) = 2 of 8 cores were free at 100 W; on the 11th 2 of 16 at 480 W: more than drawn.
     jobs(two_days, *(job(i, "COMPLETED", start, 1, cpu_s="3600") for i, start in ((1, 1), (2, 3), (3, 25))))
     line = the(both_days(), Kind.CORES)
     assert line.directive.line == "#SBATCH --cpus-per-task=2"
-    assert line.saved_j == pytest.approx(HOUR * (2 * 100 * 2 / 8 + 200 * 2 / 16), rel=1e-3)
+    assert line.saved_j == pytest.approx(HOUR * (2 * 100 * 2 / 8 + min(480 * 2 / 16, 80 * 4 / 16)), rel=1e-3)
 
 
 def test_the_saving_of_a_job_over_midnight_is_of_its_time_in_the_period(two_days: Path) -> None:
     jobs(two_days, *(job(i, "COMPLETED", 22, 4, cpus=2, cpu_s="3600") for i in (1, 2, 3)))
-    whole, part = (the(both_days(10, last), Kind.CORES).saved_j for last in (11, 10))
+    day = days_ms(date(2025, 3, 10), date(2025, 3, 10), BERLIN)  # ends an hour after the job began
+    part, whole = (
+        the(waste("alice", *time, ANY_KWH), Kind.CORES).saved_j
+        for time in (day, days_ms(date(2025, 3, 10), date(2025, 3, 11)))
+    )
     assert whole is not None
-    assert part == pytest.approx(whole / 2, rel=0.02)
+    assert part == pytest.approx(whole / 4, rel=0.02)
 
 
 def test_where_no_idle_power_is_declared_or_several_nodes_were_held(two_days: Path) -> None:

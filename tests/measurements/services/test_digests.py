@@ -180,9 +180,7 @@ def test_an_address_that_is_none_fails_before_the_server_is_asked(server: MailSe
     assert (server.taken, states()) == ([], {"alice": "failed"})
 
 
-def test_members_see_that_their_projects_sums_were_mailed(
-    server: MailServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_members_see_that_their_projects_sums_were_mailed(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
     def with_project(user: User, kind: Digest.Kind, first: date) -> Letter:
         return Letter("s", "t", "<p>t</p>", projects=("imaging",))
 
