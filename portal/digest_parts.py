@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
@@ -59,6 +60,10 @@ def project_parts(user: User, period: Period, zone: ZoneInfo) -> list[ProjectPar
     return sorted(found, key=lambda part: (-part.energy_j, part.name))[:MOST_PROJECTS]
 
 
+def _page(name: str) -> str:
+    return f"/projects/{quote(name, safe='')}/"
+
+
 def _led(user: User) -> list[Access]:
     """Projects that a person leads; whoever may see all projects is not written about all of them."""
     mine = led(user)
@@ -69,7 +74,7 @@ def _project(who: Access, period: Period, zone: ZoneInfo) -> ProjectPart:
     earlier, today = period.shifted(-1), period.last + _DAY
     months = shown_months(who, earlier.first, period.last, today)
     found = totals(who, months, zone, Dimension.NODE_TYPE)
-    path = f"{reverse('project', args=[who.name])}?{period.query}"
+    path = f"{_page(who.name)}?{period.query}"
     now = _month(found, period.first)
     if found is None or now is None:
         sentence = _("no figures: too few people ran jobs, or nobody did.")
@@ -131,7 +136,7 @@ def _warnings(project: Project, who: Access, today: date, zone: ZoneInfo) -> lis
     now = timezone.make_aware(datetime.combine(today, datetime.min.time()), zone)
     states = budget_states(project, now, zone, limit if who.sees is Sees.TOTALS else None)
     return [
-        Tip(f"{project.name}: {budget_sentence(state)}", reverse("project", args=[project.name]), project.name)
+        Tip(f"{project.name}: {budget_sentence(state)}", _page(project.name), project.name)
         for state in states
         if state.warns
     ]
