@@ -149,6 +149,7 @@ USE_TZ = True
 TIME_ZONE = env_zone("JOULEBOOK_TIME_ZONE", "UTC")  # days and hours are shown in it; stored is UTC
 
 # --- Who may come in, and how -----------------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = ["portal.backends.OneQueryBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
