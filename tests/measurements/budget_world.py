@@ -22,18 +22,17 @@ def machine(newest: datetime) -> tuple[Cluster, NodeType]:
     return cluster, kind
 
 
-def use(first: date, kwh: Iterable[float], account: str = "physics", **more: object) -> None:
+def use(first: date, kwh: Iterable[float], account: str = "physics", filled: float = 0.0, **more: str) -> None:
     """So much on each day from the first on, evenly over its 24 UTC hours; 0: no job ran.
 
     ``filled`` is the share of it that is not metered, 0 to 1.
     """
     kind = NodeType.objects.select_related("cluster").get()
-    filled = float(str(more.pop("filled", 0.0)))
     rows = [_row(kind, first + i * DAY, amount, filled, account, more) for i, amount in enumerate(kwh) if amount]
     UsageDay.objects.bulk_create(rows)
 
 
-def _row(kind: NodeType, day: date, kwh: float, filled: float, account: str, more: dict[str, object]) -> UsageDay:
+def _row(kind: NodeType, day: date, kwh: float, filled: float, account: str, more: dict[str, str]) -> UsageDay:
     records = np.zeros((HOURS_PER_DAY, RECORD))
     joules = kwh * J_PER_KWH
     records[:, ENERGY] = joules * (1 - filled) / 96
@@ -41,7 +40,7 @@ def _row(kind: NodeType, day: date, kwh: float, filled: float, account: str, mor
     records[:, ELAPSED] = 3600.0
     records[:, COVERED] = 3600.0 * (1 - filled)
     hour, hours = packed_hours(records)
-    said: dict[str, object] = {"username": "alice", "state": "COMPLETED", "partition": "", "workload": "", "phase": ""}
+    said: dict[str, str] = {"username": "alice", "state": "COMPLETED", "partition": "", "workload": "", "phase": ""}
     return UsageDay(
         cluster=kind.cluster,
         node_type=kind,
@@ -53,8 +52,8 @@ def _row(kind: NodeType, day: date, kwh: float, filled: float, account: str, mor
         energy_j=joules * (1 - filled),
         gpu_energy_j=0.0,
         filled_j=joules * filled,
-        covered_us=0,
-        elapsed_us=0,
+        covered_us=round(24 * 3600e6 * (1 - filled)),
+        elapsed_us=round(24 * 3600e6),
         samples=0,
         expected_samples=0.0,
         quality="metered",
@@ -65,3 +64,10 @@ def _row(kind: NodeType, day: date, kwh: float, filled: float, account: str, mor
 def noon(day: date) -> datetime:
     """Of a day, UTC."""
     return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+
+
+def used_by(people: Iterable[str], first: date, kwh: Iterable[float]) -> None:
+    """The same, by several people in equal parts."""
+    names, days = list(people), list(kwh)
+    for name in names:
+        use(first, [amount / len(names) for amount in days], username=name)

@@ -11,11 +11,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client, override_settings
 
-from measurements.models import Digest, DigestChoice, Membership, PageRead, Project
+from measurements.models import Budget, Digest, DigestChoice, Membership, PageRead, Project
 from measurements.selectors.digests import last_turn
 from measurements.services.digests import Letter, choose, send_due
 from portal.digest import compose, read_stop, stop_token
@@ -32,10 +33,11 @@ NOBR = "\u00a0"
 
 
 def job(number: int, user: str, at: str, minutes: int, state: str = "COMPLETED", node: str = "thin1") -> str:
+    account = "physics" if node == "thin1" else "optics"
     begin = datetime.fromisoformat(at).replace(tzinfo=UTC)
     end = begin + timedelta(minutes=minutes)
     times = f"{int(begin.timestamp())},{int(end.timestamp())}"
-    return f"{number},{user},physics,{state},{times},{node},{int(begin.timestamp())},train,4,,"
+    return f"{number},{user},{account},{state},{times},{node},{int(begin.timestamp())},train,4,,"
 
 
 # thin1 draws 100 W all day. alice: 200 Wh in the week before, then 100 Wh and 50 Wh of a job that failed; each of
@@ -112,7 +114,7 @@ def test_text_and_html_say_the_same_figures(two_weeks: People) -> None:
         "Your week, Mon 10 Mar 2025 – Sun 16 Mar 2025",
         "Your jobs drew 150 Wh. In the week before it was 200 Wh: this is 25 % less.",
         "All of your jobs' time was measured.",
-        "50.0 Wh of it (33.3 %) came to nothing: jobs that failed, timed out or were cancelled.",
+        "50.0 Wh (33.3 % of the energy) came to nothing: jobs that failed, timed out or were cancelled.",
     ):
         assert sentence in letter.text
         assert sentence in html
@@ -136,6 +138,15 @@ def test_links_name_the_period_and_lead_to_pages_that_are_there(two_weeks: Peopl
     assert "/?span=week&at=2025-03-10&group=state&metric=waste" in links
     assert [client.get(link).status_code for link in links] == [200] * len(links)
     assert set(re.findall(r'href="http://localhost:8000([^"]*)"', letter.html.replace("&amp;", "&"))) == set(links)
+
+
+def test_the_text_has_no_words_of_its_own_for_the_catalogue_reads_the_html_alone() -> None:
+    text, html = (
+        set(re.findall(r'{% translate "(.*?)" %}', (settings.ROOT / "templates" / "mails" / name).read_text()))
+        for name in ("digest.txt", "digest.html")
+    )
+    assert text
+    assert text <= html
 
 
 def test_a_mail_loads_nothing_and_follows_nobody(two_weeks: People) -> None:
@@ -194,6 +205,18 @@ def test_leaders_get_their_projects_month_by_the_rule_of_its_page(vera: User) ->
     assert "/?span" not in letter.text.split("- physics")[0]
     assert letter.projects == ("physics",)
     assert compose(vera, WEEKLY, WEEK) is None, "leaders see whole months"
+
+
+def test_leaders_are_warned_of_a_budget_until_it_is_well_again(vera: User) -> None:
+    budget = Budget.objects.create(
+        project=Project.objects.get(), owner="vera", first=date(2025, 1, 1), last=date(2025, 12, 31), amount=1.4
+    )
+    letter = written(vera, MONTHLY, MARCH)
+    budgets = letter.text.split("Budgets:")[1].split("http")[0]
+    assert "- physics: " in budgets
+    assert "89" in budgets, "of 1.4 kWh: 300 Wh of February and 950 Wh of March"
+    Budget.objects.filter(pk=budget.pk).update(amount=100.0)
+    assert "Budgets:" not in written(User.objects.get(username="vera"), MONTHLY, MARCH).text
 
 
 def test_leaders_get_no_figures_of_few_people(vera: User) -> None:

@@ -65,6 +65,8 @@ ADDRESSES: dict[str, list[str]] = {
     "reports/<sha256>/": [f"/reports/{64 * '0'}/"],
     "reports/<sha256>/report.json": [f"/reports/{64 * '0'}/report.json"],
     "reports/<sha256>/withdraw/": [f"/reports/{64 * '0'}/withdraw/"],
+    "waste/": ["/waste/", f"/waste/?{PERIOD}", "/waste/?days=365"],
+    "waste/lines/": ["/waste/lines/", f"/waste/lines/?{PERIOD}"],
     "jobs/": [f"/jobs/{query}" for query in SEARCHES],
     "jobs.csv": [
         *(f"/jobs.csv{query}" for query in SEARCHES),
@@ -75,6 +77,11 @@ ADDRESSES: dict[str, list[str]] = {
         *(f"/jobs/alpha/{job}/" for job in ("123", "36_1", "36_2", "300", "400", "401", "nothing", "36_*")),
         *(f"/jobs/alpha/{job}/?format=csv" for job in ("123", "36_1", "400", "401")),
         "/jobs/alpha/400/?start=1", "/jobs/beta/400/",
+    ],
+    "jobs/<cluster>/<job>/curve.json": [
+        *(f"/jobs/alpha/{job}/curve.json" for job in ("123", "36_1", "300", "400", "401", "nothing")),
+        f"/jobs/alpha/123/curve.json?from={(DAY_S + HOUR) * 1000}&to={(DAY_S + HOUR + 600) * 1000}",
+        "/jobs/alpha/36_1/curve.json?from=x&to=1", "/jobs/alpha/400/curve.json?start=1",
     ],
     "carbon/": ["/carbon/", f"/carbon/?{PERIOD}", f"/carbon/?{PERIOD}&method=market", "/carbon/?cluster=beta"],
     "clusters/": ["/clusters/"],
@@ -133,7 +140,7 @@ ADDRESSES: dict[str, list[str]] = {
 }  # fmt: skip
 # Addresses that name the secret job: for whom it is not there they answer as for a job that is nowhere.
 NAMING = [
-    "/jobs/alpha/{}/", "/jobs/alpha/{}/?format=csv", "/jobs/alpha/{}/?start=1", "/jobs/compare/?job=alpha/{}",
+    "/jobs/alpha/{}/", "/jobs/alpha/{}/?format=csv", "/jobs/alpha/{}/curve.json", "/jobs/alpha/{}/?start=1", "/jobs/compare/?job=alpha/{}",
     "/jobs/compare/?job=alpha/400&job=alpha/{}", "/jobs/?q={}", "/jobs.csv?q={}", "/api/v1/jobs/alpha/{}",
 ]  # fmt: skip
 NAMED = [(ID, "555555555"), (f"{RAW_ARRAY}_1", "555555555_1"), (SLUID, "s5555555555555"), (f"{RAW_ARRAY}_*", "5555_*")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from measurements.domain.advice import Advised, advices
 from measurements.domain.advice_kinds import COLUMNS, Advice, Kind, Thresholds, Why
 from measurements.domain.blame import NOBODYS, WASTED
 from measurements.domain.units import J_PER_KWH
+from tests.house import ROOT
 
 HOUR_S, HOUR_MS, GIB = 3_600, 3_600_000, 1024**3
 TEXT = ("cluster", "job_id", "partition", "state", "name", "workload", "phase")
@@ -277,6 +279,44 @@ def test_the_largest_saving_comes_first() -> None:
 
 def test_nothing_is_said_of_no_jobs() -> None:
     assert told() == Advised((), 0.0, 0.0, 0, 0)
+
+
+# --- The document ----------------------------------------------------------------------------------------
+
+DOCUMENT = (ROOT / "docs" / "waste.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```jobs\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+WANTED = re.compile(r"= (\w+): (.*); saved ([\d.]+) of ([\d.]+) kWh")
+
+
+def test_the_document_has_examples() -> None:
+    assert len(EXAMPLES) == 4
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_the_documents_examples_come_out(text: str) -> None:
+    *rows, last = text.strip().splitlines()
+    jobs = []
+    for key, row in enumerate(rows):
+        state, *said = row.split()
+        values = {name: float(value) for name, value in (part.split("=") for part in said)}
+        jobs.append(job(key, state, start_h=values.pop("start"), hours=values.pop("hours"), **values))
+    wanted = WANTED.fullmatch(last)
+    assert wanted is not None
+    line = the(Kind(wanted[1]), *jobs, thresholds=Thresholds())
+    assert line.directive.line == wanted[2]
+    assert kwh(line.saved_j) == pytest.approx(float(wanted[3]))
+    assert kwh(line.unused_j) == pytest.approx(float(wanted[4]))
+
+
+def test_the_documents_thresholds_are_the_codes() -> None:
+    usual = Thresholds()
+    said = dict(re.findall(r"^\| `JOULEBOOK_WASTE_(\w+)` \| ([\d.]+) \|", DOCUMENT, re.MULTILINE))
+    assert {name: float(value) for name, value in said.items()} == {
+        "LEAST_KWH": kwh(usual.least_j),
+        "LEAST_JOBS": usual.least_jobs,
+        "LEAST_SHARE": usual.least_share,
+        "MARGIN": usual.margin,
+    }
 
 
 # --- Any jobs ------------------------------------------------------------------------------------------

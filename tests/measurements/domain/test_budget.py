@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from measurements.domain.budget import Account, CarryOver, carried_over, levels_of, passed, runs_out
+from measurements.domain.forecast import Forecast, forecast
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "budgets.md"
 
 AMOUNTS = st.floats(1.0, 1e9)
 USES = st.floats(0.0, 1e9)
@@ -76,3 +83,39 @@ def test_a_budget_runs_out_on_the_first_day_that_leaves_nothing(days: list[float
     cumulated = np.cumsum(np.array(days, np.float64))
     slow = next((i for i, value in enumerate(cumulated.tolist()) if value >= available), None)
     assert runs_out(cumulated, available) == slow
+
+
+# --- The worked case of docs/budgets.md -----------------------------------------------------------------
+
+
+def test_the_worked_case_of_the_documentation_is_what_comes_out() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    case = json.loads(text.split("```json\n")[1].split("```")[0])
+    days = np.tile(np.array(case["week"], np.float64), case["weeks"])
+    found = forecast(days, case["days_to_come"])
+    assert isinstance(found, Forecast)
+    account = Account(case["amount"], case["carried"], float(days.sum()), case["filled"])
+    expected = case["expect"]
+    assert account.available == expected["available"]
+    assert (account.used, account.remaining) == (expected["used"], expected["left"])
+    assert account.share == pytest.approx(expected["share"], abs=5e-4)
+    assert account.share_with_filled == pytest.approx(expected["share_with_filled"], abs=5e-4)
+    assert found.central[-1] == pytest.approx(expected["to_come"])
+    ends = [round(account.used + line[-1]) for line in (found.central, found.low, found.high)]
+    assert ends == [expected["end"], expected["end_low"], expected["end_high"]]
+    assert "(90 % interval: {} to {} %)".format(*(int(100 * end / account.available) for end in ends[1:])) in text
+
+
+def test_its_steps_are_those_of_the_formula_in_plain_arithmetic() -> None:
+    case = json.loads(DOCUMENT.read_text(encoding="utf-8").split("```json\n")[1].split("```")[0])
+    expected, weeks = case["expect"], case["weeks"]
+    weights = [0.5 ** ((age + 0.5) / 13) for age in range(weeks)]
+    k = sum(weights) ** 2 / sum(weight**2 for weight in weights)
+    mean_age = sum((age + 0.5) * weight for age, weight in enumerate(weights)) / sum(weights)
+    c2, r, g = 0.5 * 2 / (k - 1 + 2), 0.3 * 4 / (weeks + 4), math.sqrt(0.25 * 2 / (weeks / 4 + 2))
+    m, runs = case["days_to_come"] / 7, (1 + r) / (1 - r)
+    s = math.sqrt(math.log(1 + c2 * runs * (1 / k + 1 / m) + (g * (m / 2 + mean_age) / 52) ** 2))
+    steps = {"k": k, "mean_age": mean_age, "c2": c2, "runs": runs, "g": g, "s": s}
+    assert steps == pytest.approx({name: expected[name] for name in steps}, rel=2e-3)
+    assert expected["end_high"] == pytest.approx(expected["used"] + expected["to_come"] * math.exp(1.645 * s), abs=1)
+    assert expected["end_low"] == pytest.approx(expected["used"] + expected["to_come"] * math.exp(-1.645 * s), abs=1)

@@ -7,16 +7,19 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
+from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from measurements.domain.budget import CarryOver
 from measurements.domain.forecast import NoForecast
 from measurements.domain.units import J_PER_KWH
-from measurements.models import Budget, Cluster, Project, PublishedValue, Supply
+from measurements.models import Budget, Cluster, Membership, Node, Project, PublishedValue, Supply, UsageDay
 from measurements.selectors.budgets import BudgetState, Fan, Phase, budget_states
+from measurements.selectors.project import Access, access
 from measurements.services.pricing import add_supply
-from tests.measurements.budget_world import DAY, machine, noon, use
+from tests.measurements.budget_world import DAY, machine, noon, use, used_by
 from tests.measurements.statement_world import declare, series
 
 pytestmark = pytest.mark.django_db
@@ -114,7 +117,7 @@ def test_without_a_choice_all_states_count_and_nothing_runs_beside(project: Proj
     for state in ("COMPLETED", "NODE_FAIL", "RUNNING"):
         use(BEGIN, [1.0], state=state)
     found = state_of(project)
-    assert (kwh(found.account.metered), found.running) == (pytest.approx(3.0), 0.0)
+    assert (kwh(found.account.metered), found.running) == pytest.approx((3.0, 0.0))
 
 
 # --- Emissions and money --------------------------------------------------------------------------------
@@ -204,7 +207,8 @@ def test_budgets_that_come_and_are_over_stand_behind_those_that_run(project: Pro
     assert [state.budget.pk for state in found] == [running.pk, coming.pk, over.pk]
     assert long_over.pk not in [state.budget.pk for state in found]
     last = found[2]
-    assert (last.phase, last.elapsed, kwh(last.account.used)) == (Phase.OVER, 1.0, pytest.approx(60.0))
+    assert last.phase is Phase.OVER
+    assert (last.elapsed, kwh(last.account.used)) == pytest.approx((1.0, 60.0))
     assert (last.runs_out.since, last.fan, last.passed) == (date(2026, 6, 10), NoForecast.OVER, (0.8, 1.0))
     assert (found[1].account.used, found[1].passed, found[1].warns) == (0.0, (), False)
 
@@ -275,8 +279,6 @@ def test_the_habit_is_older_than_the_period(project: Project) -> None:
 
 def test_days_that_are_not_measured_yet_are_no_days_without_use(project: Project) -> None:
     """The last sample is of 12 June: 13 June to the end are to come, though it is July."""
-    from measurements.models import Node
-
     Node.objects.update(last_sample_ms=int(noon(date(2026, 6, 12)).timestamp() * 1000))
     budget(project, 3000.0)
     use(BEGIN, [10.0] * 162)  # to 11 June
@@ -298,3 +300,96 @@ def test_a_budget_that_is_used_up_says_since_when(project: Project) -> None:
     found = state_of(project)
     assert (found.runs_out.since, found.runs_out.central) == (date(2026, 1, 10), None)
     assert (found.passed, found.warns) == ((0.8, 1.0), True)
+
+
+# --- Leaders --------------------------------------------------------------------------------------------
+
+SIX = ("ann", "ben", "cat", "dan", "eve", "fox")
+
+
+def leader(project: Project, since: date | None = None) -> Access:
+    """Of alice, who has no job of her own."""
+    Membership.objects.create(project=project, username="alice", role="leader", valid_from=since)
+    found = access(User.objects.create_user("alice"), project.name)
+    assert found is not None
+    return found
+
+
+def test_a_leader_of_many_sees_the_sum_and_no_days(project: Project) -> None:
+    budget(project, 3000.0)
+    used_by(SIX, BEGIN, [10.0] * 182)
+    found = state_of(project, who=leader(project))
+    assert found.limited
+    assert found.until == NOW.date()
+    assert kwh(found.account.used) == pytest.approx(1820.0)
+    assert len(found.cumulated) == 0
+    assert found.at_end is not None
+    assert kwh(found.at_end[0]) == pytest.approx(3650.0)
+
+
+def test_the_forecast_of_a_sum_says_nothing_of_when_it_was_used(project: Project) -> None:
+    """The same sum, used early or late: only whoever sees days is told which."""
+    budget(project, 3000.0)
+    used_by(SIX, BEGIN, [20.0] * 91 + [10.0] * 91)
+    who = leader(project)
+    early = [state_of(project, who=who), state_of(project)]
+    UsageDay.objects.all().delete()
+    used_by(SIX, BEGIN, [10.0] * 91 + [20.0] * 91)
+    late = [state_of(project, who=who), state_of(project)]
+    centrals = [[kwh(state.at_end[0]) for state in states if state.at_end] for states in (early, late)]
+    assert centrals[0][0] == pytest.approx(centrals[1][0]) == pytest.approx(2730 / 182 * 365)
+    assert centrals[0][1] < centrals[0][0] < centrals[1][1]
+    for state in (early[0], late[0]):
+        assert isinstance(state.fan, Fan)
+        for line in (state.fan.central, state.fan.low, state.fan.high):
+            assert np.ptp(np.diff(line)) == pytest.approx(0.0, abs=1e-3), "a straight line"
+
+
+def test_a_leader_of_few_sees_no_sum(project: Project) -> None:
+    budget(project, 3000.0)
+    used_by(SIX[:3], BEGIN, [10.0] * 182)
+    found = state_of(project, who=leader(project))
+    assert (found.until, found.account.used, found.account.filled, found.coverage) == (None, 0.0, 0.0, None)
+    assert (found.runs_out.since, found.running, found.unknown_days, found.passed) == (None, 0.0, 0, ())
+    assert found.fan is NoForecast.OVER
+
+
+def test_what_few_used_lately_waits_until_it_may_be_shown(project: Project) -> None:
+    budget(project, 3000.0)
+    used_by(SIX, BEGIN, [10.0] * 181)  # to the end of June
+    use(date(2026, 7, 1), [700.0], username="ann")
+    found = state_of(project, who=leader(project))
+    assert found.until == date(2026, 6, 30)
+    assert kwh(found.account.used) == pytest.approx(1810.0)
+    assert found.elapsed == pytest.approx(181 / 365)
+    assert isinstance(found.fan, Fan)
+    assert found.fan.first == date(2026, 7, 1)
+    assert kwh(found.fan.central[-1]) == pytest.approx(3650.0)
+
+
+def test_a_leader_sees_no_use_of_a_budget_that_began_before_the_role(project: Project) -> None:
+    budget(project, 3000.0)
+    budget(project, 500.0, date(2026, 5, 1), date(2026, 8, 31))
+    used_by(SIX, BEGIN, [10.0] * 182)
+    with override_settings(LEADER_SEES="names"):
+        year, summer = budget_states(project, NOW, UTC_ZONE, leader(project, since=date(2026, 5, 1)))
+    assert (year.until, year.account.used) == (None, 0.0)
+    assert summer.until == NOW.date()
+    assert kwh(summer.account.used) == pytest.approx(620.0)
+    assert len(summer.cumulated) == 63, "whoever sees names sees days"
+    assert summer.at_end is not None
+    assert not summer.limited
+
+
+def test_what_is_carried_over_is_withheld_with_the_period_before(project: Project) -> None:
+    budget(project, 1000.0, date(2025, 7, 1), date(2025, 12, 31))
+    budget(project, 3000.0, carry_over="both")
+    who = leader(project)
+    used_by(SIX, BEGIN, [10.0] * 182)
+    used_by(SIX[:2], date(2025, 10, 1), [300.0])
+    found = state_of(project, who=who)
+    assert (found.carried_known, found.account.carried) == (False, 0.0)
+    used_by(SIX[2:], date(2025, 10, 2), [100.0])
+    found = state_of(project, who=who)
+    assert found.carried_known
+    assert kwh(found.account.carried) == pytest.approx(600.0)

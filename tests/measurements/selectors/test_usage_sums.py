@@ -38,7 +38,7 @@ STATES = ("COMPLETED", "COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL
 NODES = """node,node_type,cpus,gpus,gpu_idle_w,valid_from
 n1,thin,8,0,,
 n2,thin,8,0,,
-n2,fat,8,0,,2025-10-26
+n2,fat,8,0,,2025-10-26T00:00Z
 g1,gpu,8,2,40,
 """
 PERIODS = (  # with the day of 25 hours, with that of 23, without either; one that ends in the middle

@@ -28,7 +28,7 @@ site = test_usage_sums.site
 
 NODES = """node,node_type,cpus,memory_gib,idle_w,valid_from
 n1,thin,8,32,100,
-n1,thin,16,32,480,2025-03-11
+n1,thin,16,32,80,2025-03-11T00:00Z
 n2,thin,8,32,,
 """
 JOBS_HEAD = "job_id,user,account,state,start,end,nodes,submit,name,cpus,total_cpu_s,exclusive"
@@ -50,7 +50,7 @@ def booked() -> None:
 
 @pytest.fixture
 def two_days(tmp_path: Path) -> Path:
-    """Two nodes at 80 W for two days: a job with half the cores draws 40 W."""
+    """Two nodes at 80 W for two days: a job with half the cores draws 40 W; from the 11th on n1 has twice as many."""
     run(tmp_path, "load_nodes", "nodes.csv", NODES)
     lines = [f"{DAY_S + 60 * i},{node},80" for node in ("n1", "n2") for i in range(48 * 60 + 1)]
     run(tmp_path, "ingest_power", "power.csv", "timestamp,node,watts\n" + "\n".join(lines) + "\n")
@@ -123,7 +123,7 @@ def test_four_queries_however_many_jobs(django_assert_max_num_queries: DjangoAss
 
 
 def test_of_a_job_over_midnight_the_part_of_the_period(two_days: Path) -> None:
-    jobs(two_days, job(1, "FAILED", 22, 4))
+    jobs(two_days, job(1, "FAILED", 22, 4, "n2"))
     assert [both_days(day, day).advised.lost_j for day in (10, 11)] == pytest.approx([40.0 * 2 * HOUR] * 2, rel=1e-3)
     assert both_days().advised.lost_j == pytest.approx(40.0 * 4 * HOUR)
     assert both_days(9, 9).jobs == both_days(12, 12).jobs == 0
@@ -151,11 +151,11 @@ def test_the_newest_are_kept_and_that_is_said(two_days: Path) -> None:
 
 
 def test_cores_that_were_not_used_by_the_nodes_description_of_the_day(two_days: Path) -> None:
-    # One core of 4 was busy: ceil(1.2) = 2 of 8 cores were free at 100 W; on the 11th 2 of 16 at 480 W: more than drawn.
+    # One core of 4 was busy: ceil(1.2) = 2 of 8 cores were free at 100 W; on the 11th 2 of 16 at 80 W.
     jobs(two_days, *(job(i, "COMPLETED", start, 1, cpu_s="3600") for i, start in ((1, 1), (2, 3), (3, 25))))
     line = the(both_days(), Kind.CORES)
     assert line.directive.line == "#SBATCH --cpus-per-task=2"
-    assert line.saved_j == pytest.approx(HOUR * (2 * 100 * 2 / 8 + min(480 * 2 / 16, 80 * 4 / 16)), rel=1e-3)
+    assert line.saved_j == pytest.approx(HOUR * (2 * 100 * 2 / 8 + 80 * 2 / 16), rel=1e-3)
 
 
 def test_the_saving_of_a_job_over_midnight_is_of_its_time_in_the_period(two_days: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -50,7 +51,7 @@ def server(db: None) -> Iterator[MailServer]:
         yield found
 
 
-def person(name: str, **more: object) -> User:
+def person(name: str, **more: Any) -> User:
     return User.objects.create_user(name, f"{name}@example.org", **more)
 
 
@@ -210,7 +211,8 @@ def test_who_comes_second_leaves_a_claimed_mail_alone_for_an_hour(server: MailSe
 
 
 def test_a_process_that_slept_over_its_claim_sends_nothing(server: MailServer) -> None:
-    alice, late = person("alice"), []
+    alice = person("alice")
+    late: list[User] = []
 
     def slow(user: User, kind: Digest.Kind, first: date) -> Letter | None:
         if not late:
