@@ -213,4 +213,4 @@ class PendingCorrectionAdmin(ReadOnlyAdmin):
     exclude = ["payload"]
 
 
-from portal import admin_carbon  # noqa: E402, F401 - importing registers it; it builds on what stands above
+from portal import admin_budgets, admin_carbon  # noqa: E402, F401 - importing registers it; it builds on what stands above

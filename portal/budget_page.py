@@ -15,10 +15,12 @@ from measurements.selectors.project import Access
 from portal.charts_budget import budget_chart, budget_rows
 from portal.quantities import Unit
 from portal.wording_budget import (
+    about_amount,
     amount,
     beside_sentences,
     budget_sentence,
     counted_words,
+    from_to,
     interval_name,
     nothing_sentence,
     period_name,
@@ -116,7 +118,7 @@ def _tiles(state: BudgetState) -> list[Tile]:
     if account.filled > 0:
         with_it = _("with it %(share)s") % {"share": whole(account.share_with_filled)}
         beside = _("it counts, as an estimate") if account.count_filled else with_it
-        found.append(Tile(_("Not metered"), f"≈ {amount(account.filled, state)}", beside))
+        found.append(Tile(_("Not metered"), about_amount(account.filled, state), beside))
     return found
 
 
@@ -124,8 +126,8 @@ def _end_tile(state: BudgetState) -> Tile:
     label = _("At the end, at this pace")
     if state.at_end is None:
         return Tile(label, "", _("no forecast"))
-    central, low, high = (whole(state.account.share_of(value)) for value in state.at_end)
-    return Tile(label, central, f"{interval_name()}: {low} – {high}")
+    central, low, high = (state.account.share_of(value) for value in state.at_end)
+    return Tile(label, whole(central), f"{interval_name()}: {from_to(low, high)}")
 
 
 def _columns(state: BudgetState) -> list[str]:

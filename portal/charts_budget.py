@@ -22,7 +22,8 @@ from portal.wording_budget import QUANTITY, interval_name, whole
 DASH = "–"
 DAILY_UP_TO, WEEK = 100, 7  # days: beyond, a point a week
 MONTHS_FROM = 60  # days: from here on an axis names months
-ROOM = 1.12  # above the highest line
+ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0)
+ROOM = 1.08  # above the highest line
 MOST_OF_INTERVAL = 1.6  # the interval may reach out of the chart
 DAY = timedelta(days=1)
 Number = float | None
@@ -158,9 +159,9 @@ def _top(state: BudgetState, found: Points) -> float:
 
 
 def _round_up(value: float) -> float:
-    """To two digits, so that the axis ends with a round number."""
-    size = 10.0 ** (floor(log10(value)) - 1) if value > 0 else 1.0
-    return float(f"{-(-value // size) * size:.3g}")
+    """To a number with which an axis ends well."""
+    size = 10.0 ** floor(log10(value)) if value > 0 else 1.0
+    return float(f"{size * next(step for step in ROUND if step * size >= value):.3g}")
 
 
 def _values(values: Sequence[Number], unit: Unit) -> list[Number]:

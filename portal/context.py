@@ -15,6 +15,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from measurements.selectors.people import led
+
 VERSION: str = tomllib.loads((settings.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 
@@ -34,9 +36,14 @@ def _operates(user: User | AnonymousUser) -> bool:
     return user.has_perm("measurements.view_operations")
 
 
+def _leads(user: User | AnonymousUser) -> bool:
+    return user.has_perm("measurements.view_all_jobs") or bool(led(user))
+
+
 PLACES: tuple[tuple[str, Any, Allowed], ...] = (
     ("energy", _("My energy"), lambda user: True),
     ("jobs", _("Jobs"), lambda user: True),
+    ("projects", _("Projects"), _leads),
     ("clusters", _("Clusters"), lambda user: True),
     ("carbon", _("Carbon"), lambda user: True),
     ("operations", _("Operations"), _operates),

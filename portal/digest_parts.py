@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from django.contrib.auth.models import User
@@ -16,8 +15,7 @@ from measurements.models import Budget, Project
 from measurements.selectors.budgets import budget_states
 from measurements.selectors.days import day_bounds_ms
 from measurements.selectors.people import led
-from measurements.selectors.project import Access, Sees, accesses
-from measurements.selectors.project_sums import sum_shown_until
+from measurements.selectors.project import Access, accesses
 from measurements.selectors.project_totals import Totals, shown_months, totals
 from measurements.selectors.usage import Dimension
 from measurements.selectors.waste import dismissed, subject_of, waste
@@ -61,7 +59,7 @@ def project_parts(user: User, period: Period, zone: ZoneInfo) -> list[ProjectPar
 
 
 def _page(name: str) -> str:
-    return f"/projects/{quote(name, safe='')}/"
+    return reverse("project", args=[name])
 
 
 def _led(user: User) -> list[Access]:
@@ -130,11 +128,8 @@ def budget_warnings(user: User, today: date, zone: ZoneInfo) -> list[Tip]:
 
 
 def _warnings(project: Project, who: Access, today: date, zone: ZoneInfo) -> list[Tip]:
-    def limit(first: date, last: date) -> date | None:
-        return sum_shown_until(who, first, last, zone, today)
-
     now = timezone.make_aware(datetime.combine(today, datetime.min.time()), zone)
-    states = budget_states(project, now, zone, limit if who.sees is Sees.TOTALS else None)
+    states = budget_states(project, now, zone, who)
     return [
         Tip(f"{project.name}: {budget_sentence(state)}", _page(project.name), project.name)
         for state in states

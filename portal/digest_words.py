@@ -44,24 +44,26 @@ def subject(kind: Digest.Kind, period: Period, found: Usage, earlier: Usage) -> 
         return ""
     start = _whose(kind, period)
     if not found.elapsed_s:
-        return f"{start}: {_('no job ran')}"
+        return _("%(whose)s: no job ran") % {"whose": start}
     if not found.covered_s:
-        return f"{start}: {_('jobs ran, but nothing was measured')}"
+        return _("%(whose)s: jobs ran, but nothing was measured") % {"whose": start}
     said = f"{start}: {format_quantity(found.energy_j, 'energy')}"
     if not earlier.elapsed_s:
         weekly = kind is Digest.Kind.WEEKLY
-        return f"{said}, {_('after a week without jobs') if weekly else _('after a month without jobs')}"
+        after = _("after a week without jobs") if weekly else _("after a month without jobs")
+        return f"{said}, {after}"
     change = _against(kind, found, earlier)
     return f"{said}, {change}" if change else said
 
 
 def subject_of_projects(kind: Digest.Kind, period: Period, names: Sequence[str]) -> str:
     """The same for whoever ran nothing and leads projects."""
+    values: dict[str, str | int] = {"whose": _whose(kind, period), "count": len(names), "name": "".join(names[:1])}
     if not names:
-        return f"{_whose(kind, period)}: {_('budgets')}"
+        return _("%(whose)s: budgets") % values
     if len(names) == 1:
-        return f"{_whose(kind, period)}: {_('project %(name)s') % {'name': names[0]}}"
-    return f"{_whose(kind, period)}: {_('%(count)d projects') % {'count': len(names)}}"
+        return _("%(whose)s: project %(name)s") % values
+    return _("%(whose)s: %(count)d projects") % values
 
 
 def _whose(kind: Digest.Kind, period: Period) -> str:
@@ -102,14 +104,16 @@ def lead(kind: Digest.Kind, found: Usage, earlier: Usage) -> str:
     if not found.elapsed_s:
         drawn = format_quantity(earlier.energy_j, "energy") if earlier.covered_s else ""
         none = _("None of your jobs ran.")
-        return f"{none} {_('%(when)s it was %(energy)s.') % {'when': when, 'energy': drawn}}" if drawn else none
+        before = _("%(when)s it was %(energy)s.") % {"when": when, "energy": drawn}
+        return f"{none} {before}" if drawn else none
     if not found.covered_s:
         return _("Your jobs ran, but nothing of it was measured: how much they drew is not known.")
     whole = found.coverage is not None and found.coverage >= WHOLE
     drew = _("Your jobs drew %(energy)s.") if whole else _("Your jobs drew %(energy)s, as far as that was measured.")
     said = drew % {"energy": format_quantity(found.energy_j, "energy")}
     if not earlier.elapsed_s:
-        return f"{said} {_('%(when)s no job ran.') % {'when': when}}"
+        none = _("%(when)s no job ran.") % {"when": when}
+        return f"{said} {none}"
     against = compared(when, found.energy_j, earlier.energy_j) if comparable(found, earlier) else ""
     return f"{said} {against}".strip()
 
@@ -152,12 +156,12 @@ def unused(found: Usage) -> str:
         "idle": format_quantity(idle, "energy"),
     }
     if not idle:
-        said = _("%(energy)s of it (%(share)s) came to nothing: jobs that failed, timed out or were cancelled.")
+        said = _("%(energy)s (%(share)s of the energy) came to nothing: jobs that failed, timed out or were cancelled.")
     elif not failed:
-        said = _("%(energy)s of it (%(share)s) went into GPUs that were held and did nothing.")
+        said = _("%(energy)s (%(share)s of the energy) went into GPUs that were held and did nothing.")
     else:
         said = _(
-            "%(energy)s of it (%(share)s) came to nothing: %(failed)s in jobs that failed, timed out or were "
+            "%(energy)s (%(share)s of the energy) came to nothing: %(failed)s in jobs that failed, timed out or were "
             "cancelled, %(idle)s in GPUs that were held and did nothing."
         )
     return said % values

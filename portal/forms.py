@@ -103,6 +103,15 @@ def _months_later(day: date, months: int) -> date:
     return date(year, month, min(day.day, monthrange(year, month)[1]))
 
 
+def _bounded(day: date | None) -> date | None:
+    if day is not None and not EARLIEST_YEAR <= day.year < LATEST_YEAR:
+        raise forms.ValidationError(
+            _("Give days of the years %(first)d to %(last)d."),
+            params={"first": EARLIEST_YEAR, "last": LATEST_YEAR - 1},
+        )
+    return day
+
+
 class PeriodForm(forms.Form):
     """A period: so many days up to today, or from one day to another."""
 
@@ -113,6 +122,18 @@ class PeriodForm(forms.Form):
     last = forms.DateField(label=_("To"), required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
     span = forms.TypedChoiceField(choices=Span.choices, coerce=Span, required=False)
     at = forms.DateField(required=False)
+
+    def clean_first(self) -> date | None:
+        """Of a year that the arithmetic of days can go on from."""
+        return _bounded(self.cleaned_data["first"])
+
+    def clean_last(self) -> date | None:
+        """As the first."""
+        return _bounded(self.cleaned_data["last"])
+
+    def clean_at(self) -> date | None:
+        """As the first."""
+        return _bounded(self.cleaned_data["at"])
 
     def clean(self) -> dict[str, Any]:
         """Both days or neither, in order, and not too far apart."""

@@ -146,6 +146,15 @@ def values_of(constants: Sequence[Constant]) -> list[tuple[str, str]]:
 # --- Constants that no rule names ----------------------------------------------------------------------
 
 EXEMPT: dict[str, str] = {
+    "advice_kinds.MOST_GROUPS": "how many lines of advice of a kind there are; the totals count all",
+    "advice_kinds.LONGEST_SUBJECT": "where a long name is cut",
+    "advice_sizes._MINUTE_S": "a unit of time",
+    "advice_sizes._HOUR_S": "likewise",
+    "advice_sizes._DAY_S": "likewise",
+    "advice_sizes._TIME_STEPS": "how a time limit is rounded up; a saving is of what is left (docs/waste.md)",
+    "advice_sizes._MIB": "a unit of memory; no energy",
+    "advice_sizes._GIB": "likewise",
+    "advice_sizes._MEMORY_STEPS": "how memory is rounded up (docs/waste.md)",
     "alignment.SHIFTS_H": "a trial's hint that a time zone is wrong; no figure is made of it",
     "alignment.LEAST_HOURS": "likewise",
     "alignment.GOOD": "likewise",

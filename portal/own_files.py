@@ -31,5 +31,6 @@ def _read_me(username: str, tables: list[Kept]) -> Iterator[str]:
     )
     yield "\n\n"
     for table in tables:
-        yield f"{', '.join(f'{name}.csv' for name in table.tables)}\n  {table.title}. {table.what.rstrip('.')}. {table.keeping}\n"
+        files = ", ".join(f"{name}.csv" for name in table.tables)
+        yield f"{files}\n  {table.title}. {table.what.rstrip('.')}. {table.keeping}\n"
     yield "\n" + _("The readings of nodes hold no names and are not in it.") + "\n"

@@ -27,6 +27,8 @@ def total_of(usage: Usage, metric: Metric, *, market: bool) -> float | None:
     if metric in (Metric.ENERGY, Metric.WASTE):
         total = usage.energy_j if metric is Metric.ENERGY else usage.wasted_j
         return total if usage.covered_s else None
+    if not usage.covered_s and not usage.filled_j:
+        return None
     if metric is Metric.COST:
         return usage.cost
     return found.market_g if market else found.location_g

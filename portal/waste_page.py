@@ -141,7 +141,7 @@ def _unmeasured(jobs: int) -> str:
 def _notes(found: Waste) -> list[str]:
     """What the figures leave out: neither not measured nor running is 0."""
     notes = []
-    unmeasured = found.jobs - found.measured
+    unmeasured = found.unmeasured
     if found.measured and unmeasured:
         notes.append(
             ngettext(
@@ -171,7 +171,7 @@ def _empty(found: Waste, period: Period, today: date) -> str:
         if period.first > today:
             return _("This period has not begun.")
         return _("None of your jobs ran in this period, as far as this site knows.")
-    if not found.measured:
+    if found.unmeasured and not found.measured:
         return _("Your jobs of this period were not measured: whether anything was unused isn't known.")
     if found.lines:
         return _("You have put away all there was to say of this period.")

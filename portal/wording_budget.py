@@ -18,6 +18,7 @@ from measurements.selectors.budgets import BudgetState, Phase
 from portal.quantities import NBSP, format_quantity, money, percent
 from portal.wording_jobs import state_name
 
+NARROW_NBSP = "\u202f"
 QUANTITY = {Budget.Unit.KWH: "energy", Budget.Unit.KG_CO2E: "emissions"}
 EARLY_UP_TO, MIDDLE_UP_TO = 10, 20  # days of a month
 
@@ -31,6 +32,16 @@ def amount(value: float, state: BudgetState) -> str:
 def whole(share: float | None) -> str:
     """A share in whole per cent, rounded down: what is not used up never looks used up."""
     return "–" if share is None else f"{floor(share * 100 + 1e-9)}{NBSP}%"
+
+
+def about_amount(value: float, state: BudgetState) -> str:
+    """An amount that is estimated."""
+    return f"≈{NARROW_NBSP}{amount(value, state)}"
+
+
+def from_to(low: float | None, high: float | None) -> str:
+    """An interval of shares."""
+    return _("%(low)s to %(high)s") % {"low": whole(low).removesuffix(f"{NBSP}%"), "high": whole(high)}
 
 
 def interval_name() -> str:
@@ -60,7 +71,10 @@ def period_name(first: date, last: date) -> str:
         return str(first.year)
     if first.day == 1 and last == date(first.year, first.month, monthrange(first.year, first.month)[1]):
         return str(date_format(first, pgettext("a month", "F Y")))
-    return f"{_day(first)} – {_day(last)}"
+    begin = (
+        date_format(first, pgettext("day of a budget, without its year", "j F")) if first.year == last.year else None
+    )
+    return f"{begin or _day(first)} – {_day(last)}"
 
 
 def _day(day: date) -> str:
@@ -88,7 +102,7 @@ def nothing_sentence(state: BudgetState) -> str:
     if state.phase is Phase.COMING:
         return _("It begins on %(day)s.") % {"day": _day(state.budget.first)}
     if state.until is None:
-        return _("What is used of it is not shown here: a sum of so few people would tell about single ones.")
+        return _("What is used of it is not shown to you: it is of too few people, or began before your role did.")
     if state.account.available <= 0:
         return _("Nothing is available: the period before was overdrawn by as much as this one has, or more.")
     if state.coverage is None:
@@ -130,10 +144,9 @@ def forecast_sentence(state: BudgetState) -> str:
     values = {
         "central": whole(central),
         "interval": interval_name(),
-        "low": whole(low).removesuffix(f"{NBSP}%"),
-        "high": whole(high),
+        "range": from_to(low, high),
     }
-    said = _("At this pace it ends at %(central)s (%(interval)s %(low)s to %(high)s)") % values
+    said = _("At this pace it ends at %(central)s (%(interval)s: %(range)s)") % values
     return f"{_since(state)} {said}." if _since(state) else f"{said}{_when(state)}."
 
 
@@ -172,10 +185,10 @@ def not_metered_sentence(state: BudgetState) -> str:
     """What no meter saw, and where the budget would stand with it."""
     if state.account.filled <= 0:
         return ""
-    values = {"amount": amount(state.account.filled, state), "share": whole(state.account.share_with_filled)}
+    values = {"amount": about_amount(state.account.filled, state), "share": whole(state.account.share_with_filled)}
     if state.account.count_filled:
-        return _("≈ %(amount)s of it was not metered, and is estimated.") % values
-    return _("≈ %(amount)s not metered besides: with it %(share)s would be used.") % values
+        return _("%(amount)s of it was not metered, and is estimated.") % values
+    return _("%(amount)s not metered besides: with it %(share)s would be used.") % values
 
 
 def beside_sentences(state: BudgetState) -> list[str]:

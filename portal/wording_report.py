@@ -131,9 +131,10 @@ def _emitted(body: dict[str, Any]) -> str:
 
 
 def _method(body: dict[str, Any]) -> str:
-    edition = body["factor_edition"]
     said = _("Accounted by %(method)s") % {"method": body["method"]}
-    return f"{said}, {_('set of factors %(edition)s') % {'edition': edition}}." if edition else f"{said}."
+    if not body["factor_edition"]:
+        return said + "."
+    return said + ", " + _("set of factors %(edition)s") % {"edition": body["factor_edition"]} + "."
 
 
 def bibtex(body: dict[str, Any], sha256: str, url: str, made: date) -> str:

@@ -8,6 +8,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
+from measurements.domain.disclosure import ALL, REST
 from measurements.domain.usage import Granularity
 from measurements.selectors.usage import Dimension, Usage
 from portal.forms import Compare, Period
@@ -27,6 +28,8 @@ def group_name(dimension: Dimension, value: str) -> str:
         Dimension.PROJECT: _("no project"),
         Dimension.PARTITION: _("no partition"),
     }
+    if value in (REST, ALL):
+        return _("others together") if value == REST else _("all together")
     if dimension is Dimension.STATE:
         return state_name(value)
     if dimension is Dimension.PHASE and value:

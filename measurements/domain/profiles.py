@@ -1,7 +1,8 @@
 """A day's profile: records of hours, summed over ledger rows.
 
 What a zone's day begins with is a quarter hour of some UTC day, so that sums over quarters are the energy of any
-zone's days, to the joule. Time is known by row: it is spread evenly from the row's begin over its elapsed time.
+zone's days, to the joule. Time is known by row: it is spread evenly from the row's begin over its elapsed time; what
+was covered of a row with gaps, over those hours in which it has joules.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from measurements.domain.units import HOUR_MS, QUARTERS_PER_DAY, US_PER_MS, US_PER_S, FloatArray, IntArray
+from measurements.domain.units import HOUR_MS, QUARTER_MS, QUARTERS_PER_DAY, US_PER_MS, US_PER_S, FloatArray, IntArray
 
 HOURS_PER_DAY = 24
 QUARTERS_PER_HOUR = QUARTERS_PER_DAY // HOURS_PER_DAY
@@ -70,8 +71,9 @@ def profiles(rows: Rows, group: IntArray, groups: int) -> FloatArray:
     share_us = _overlaps_us(rows.begin_us, rows.elapsed_us)
     elapsed = np.where(rows.elapsed_us > 0, rows.elapsed_us, 1)[:, None]
     hour = (group[:, None] * HOURS_PER_DAY + np.arange(HOURS_PER_DAY)).ravel()
+    hourly = _added(owner * HOURS_PER_DAY + quarter // QUARTERS_PER_HOUR, joules, share_us.shape)
     parts = {
-        COVERED: share_us * (rows.covered_us[:, None] / elapsed) / US_PER_S,
+        COVERED: _covered_us(rows, share_us, hourly) / US_PER_S,
         ELAPSED: share_us / US_PER_S,
         FILLED: share_us * (rows.filled_j[:, None] / elapsed),
         RESERVED: share_us * (rows.reserved_us[:, None] / elapsed) / US_PER_S,
@@ -100,6 +102,17 @@ def unpacked_hours(hours: Iterable[bytes | memoryview]) -> tuple[IntArray, Float
 
 def _added(key: IntArray, values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     return np.bincount(key, values, int(np.prod(shape))).astype(np.float64, copy=False).reshape(shape)
+
+
+def _covered_us(rows: Rows, share_us: FloatArray, joules: FloatArray) -> FloatArray:
+    """How much of each hour of each row was measured [rows, 24]: none of one without a joule, unless nothing lacks."""
+    gaps = rows.elapsed_us - rows.covered_us >= QUARTER_MS * US_PER_MS
+    measured_us = np.where(gaps[:, None] & (joules == 0), 0.0, share_us)
+    whole_us = measured_us.sum(axis=1)
+    short = whole_us < rows.covered_us  # what was measured is 0 W somewhere
+    measured_us[short] = share_us[short]
+    whole_us[short] = share_us[short].sum(axis=1)
+    return measured_us * (rows.covered_us / np.where(whole_us > 0, whole_us, 1.0))[:, None]
 
 
 def _overlaps_us(begin_us: IntArray, elapsed_us: IntArray) -> FloatArray:

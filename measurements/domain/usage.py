@@ -140,8 +140,8 @@ def cell_sums(
     Returns
     -------
     dict of arrays of ``cells``
-        Joules, seconds, grams and money. An amount is nan where energy was drawn and no factor is known for any of it;
-        where it is known for a part, it is that part's.
+        Joules, seconds, grams and money. An amount is nan where jobs ran and no energy of them is known, and where
+        energy was drawn and no factor is known for any of it; where it is known for a part, it is that part's.
     """
     wasted = failed[found.row]
     node_j = found.energy_j + found.filled_j
@@ -158,10 +158,11 @@ def cell_sums(
     columns["facility_j"] = priced.pop("facility_j")
     sums = {name: np.bincount(cell, values, cells).astype(np.float64) for name, values in columns.items()}
     drawn = np.bincount(cell, node_j != 0, cells)
+    dark = (drawn == 0) & (sums["elapsed_s"] > 0) & (sums["covered_s"] == 0)
     for name, values in priced.items():
         lost = np.bincount(cell, (node_j != 0) & np.isnan(values), cells)
         total = np.bincount(cell, np.nan_to_num(values), cells).astype(np.float64)
-        sums[name] = np.where((drawn > 0) & (lost == drawn), np.nan, total)
+        sums[name] = np.where(dark | ((drawn > 0) & (lost == drawn)), np.nan, total)
     return sums
 
 

@@ -138,7 +138,7 @@ def daily_of(budget: Budget, found: Usage) -> Daily:
         metered=metered[:, counted].sum(axis=1),
         filled=filled[:, counted].sum(axis=1),
         running=metered[:, going].sum(axis=1),
-        unknown=unknown[:, counted].any(axis=1),
+        unknown=np.asarray(unknown[:, counted].any(axis=1)),
     )
 
 

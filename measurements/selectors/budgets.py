@@ -230,7 +230,7 @@ _Lines = tuple[FloatArray, FloatArray, FloatArray]
 
 def _even(lines: _Lines, pace: float) -> _Lines:
     """Straight lines at the period's mean pace: a forecast that says nothing of single weeks."""
-    central = pace * np.arange(1, len(lines[0]) + 1)
+    central = pace * np.arange(1, len(lines[0]) + 1, dtype=np.float64)
     expected = float(lines[0][-1])
     low, high = (central * (float(line[-1]) / expected if expected else 1.0) for line in lines[1:])
     return central, low, high

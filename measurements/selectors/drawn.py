@@ -14,6 +14,7 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery, Value
 from measurements.domain.quality import ratio
 from measurements.domain.units import (
     QUARTER_MS,
+    US_PER_MS,
     IntArray,
     datetime_from_ms,
     day_from_ms,
@@ -73,7 +74,7 @@ class Drawn:
     """Jobs, most energy first."""
 
     jobs: tuple[DrawnJob, ...]
-    energy_j: float  # metered, of all of them
+    energy_j: float | None  # metered, of all of them; None: nothing of them was measured
     cut_off: bool  # there are more jobs: these are the newest
 
 
@@ -88,7 +89,8 @@ def drawn_jobs(scope: Scope, filters: Filters, start_ms: int, end_ms: int) -> Dr
     inside = _inside(rows, jobs["pk"].to_numpy(np.int64), start_ms, end_ms)
     order = np.lexsort((-jobs["start_ms"].to_numpy(np.float64), -np.nan_to_num(inside["joules"], nan=-1.0)))
     made = [_drawn(listed[i], inside, i) for i in order.tolist()]
-    return Drawn(tuple(made), float(np.nansum(inside["joules"])), len(found) > MOST_JOBS)
+    known = [job.inside_j for job in made if job.inside_j is not None]
+    return Drawn(tuple(made), float(np.nansum(inside["joules"])) if known else None, len(found) > MOST_JOBS)
 
 
 def jobs_by_state(scope: Scope, filters: Filters, start_ms: int, end_ms: int) -> dict[str, int]:
@@ -157,7 +159,9 @@ def _inside(rows: pd.DataFrame, jobs: IntArray, start_ms: int, end_ms: int) -> d
     energy = np.bincount(owner[row[keep]], joules[keep], len(jobs))
     covered = np.bincount(owner, rows["covered_us"].to_numpy(np.float64), len(jobs))
     elapsed = np.bincount(owner, rows["elapsed_us"].to_numpy(np.float64), len(jobs))
-    return {"joules": np.where(covered > 0, energy, np.nan), "covered_us": covered, "elapsed_us": elapsed}
+    # Coverage is known of days only: where a quarter hour of them is missing, a time without a joule was not measured.
+    known = (covered > 0) & ((energy != 0) | (elapsed - covered < QUARTER_MS * US_PER_MS))
+    return {"joules": np.where(known, energy, np.nan), "covered_us": covered, "elapsed_us": elapsed}
 
 
 def _drawn(row: tuple[Any, ...], inside: dict[str, Any], place: int) -> DrawnJob:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import date
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -74,7 +74,7 @@ class Totals:
                 begins=begins,
                 groups=tuple(self.usage.groups[i] for i in columns.tolist()),
                 cells=cells,
-                footprint=_footprint(cells, self.usage.currency),
+                footprint=_footprint(cells, self.usage.footprint, self.usage.currency),
             ),
             shown=self.shown[rows],
             failed_j=self.failed_j[rows],
@@ -90,7 +90,9 @@ def shown_months(who: Access, first: date, last: date, today: date) -> list[date
 def totals(
     who: Access, months: Sequence[date], zone: ZoneInfo, group: Dimension, *, priced: bool = False
 ) -> Totals | None:
-    """The sums of months, by group; None without any month. ``priced``: for emissions and cost."""
+    """The sums of months, by group, of those that may be shown at all; None without any. ``priced``: for emissions
+    and cost."""
+    months = shown_months(who, min(months), max(months), datetime.now(zone).date()) if months else []
     if not months:
         return None
     last = month_starts(months[-1], months[-1] + 31 * DAY)[-1] - DAY
@@ -103,12 +105,17 @@ def totals(
 def releases(who: Access, first: date, last: date, zone: ZoneInfo) -> dict[date, Release]:
     """How each month with days in [first, last] may be shown; a month that may not is left out."""
     frame = who_ran(who.tops[0].names, first, last, zone)
-    k = settings.SMALLEST_GROUP
-    found = {month: _release(who, month, rows, k) for month, rows in frame.groupby("month", sort=True)}
-    shown = {month: release for month, release in found.items() if release is not None}
+    shown = releases_in(who, frame)
     if not shown and not others_ever(who):
         return {month: _all_of(rows) for month, rows in frame.groupby("month", sort=True)}
     return shown
+
+
+def releases_in(who: Access, frame: pd.DataFrame) -> dict[date, Release]:
+    """The same of what is known already of who ran there, of a project in which others run jobs."""
+    k = settings.SMALLEST_GROUP
+    found = {month: _release(who, month, rows, k) for month, rows in frame.groupby("month", sort=True)}
+    return {month: release for month, release in found.items() if release is not None}
 
 
 def _release(who: Access, month: date, frame: pd.DataFrame, k: int) -> Release | None:
@@ -179,7 +186,7 @@ def _reduced(found: Usage, release: Sequence[Release | None], group: Dimension, 
             found,
             groups=tuple(names) if names != [REST] else (ALL,),
             cells=cells,
-            footprint=_footprint(cells, found.currency),
+            footprint=_footprint(cells, found.footprint, found.currency),
             quarters=_NO_QUARTERS,
         ),
         shown=tuple(bool(one is not None and here) for one, here in zip(release, seen, strict=True)),
@@ -223,8 +230,8 @@ def _may(one: Release | None, name: str) -> bool:
     return one is not None and one.filled
 
 
-def _footprint(cells: Cells, currency: str) -> Footprint:
-    """The sums of what is shown, without the steps: those would say more."""
+def _footprint(cells: Cells, whole: Footprint, currency: str) -> Footprint:
+    """The sums of what is shown, with the factors' names and without their weights: those would say more."""
 
     def known(values: FloatArray) -> float | None:
         return None if np.isnan(values).all() else float(np.nansum(values))
@@ -241,7 +248,10 @@ def _footprint(cells: Cells, currency: str) -> Footprint:
         water_l=None,
         unpriced_j=0.0,
         market_unpriced_j=0.0,
-        shares={},
+        shares={
+            part: tuple(replace(share, weight_j=0.0, amount=0.0) for share in shares)
+            for part, shares in whole.shares.items()
+        },
     )
 
 

@@ -67,6 +67,7 @@ class Waste:
     jobs: int  # 0: none ran
     energy_j: float  # metered, of all of them
     measured: int
+    unmeasured: int  # that took time and have ended
     running: int
     cut_off: bool  # there are more jobs: these are the newest
     clusters: dict[str, int]  # ids by name
@@ -118,7 +119,7 @@ def waste_of(
     if cut_off:  # of the last one not all runs may be there
         frame = frame[frame["key"] != frame["key"].iloc[-1]]
     if frame.empty:
-        return Waste(advices(_nothing(), thresholds or site_thresholds()), 0, 0.0, 0, 0, cut_off, {}, {})
+        return Waste(advices(_nothing(), thresholds or site_thresholds()), 0, 0.0, 0, 0, 0, cut_off, {}, {})
     whole = _one_row_a_job(frame)
     _put_inside(whole, bounds_ms)
     _put_nodes(whole, jobs)
@@ -128,6 +129,7 @@ def waste_of(
         jobs=len(whole),
         energy_j=float(whole["energy_j"].sum()),
         measured=int(whole["energy_j"].notna().sum()),
+        unmeasured=int((whole["energy_j"].isna() & (whole["held_s"] > 0)).sum()),
         running=int(whole["end_ms"].isna().sum()),
         cut_off=cut_off,
         clusters=dict(zip(whole["cluster"].tolist(), whole["cluster_id"].astype(int).tolist(), strict=True)),

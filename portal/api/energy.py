@@ -12,7 +12,8 @@ from measurements.models import Cluster, Job, JobQuerySet
 from measurements.selectors.energy import Period, energy_of_job, energy_of_jobs
 from measurements.selectors.lookup import find_jobs
 from measurements.services.audit import Page
-from portal.api.forms import Days, Energy, JobEnergy
+from portal.api.forms import Days, Energy, JobEnergy, ProjectMonth
+from portal.api.project_months import project_months
 from portal.noting import note_jobs, note_projects
 
 router = Router(tags=["energy"])
@@ -34,6 +35,19 @@ def project(request: HttpRequest, name: str, days: Query[Days], cluster: str = "
     if jobs.exclude(username=request.user.get_username()).exists():
         note_projects(request, [name], Page.API_PROJECT)
     return energy_of_jobs(jobs, days.period()).as_json()
+
+
+@router.get("/projects/{name}/months", response=list[ProjectMonth])
+def months(request: HttpRequest, name: str, days: Query[Days]) -> list[dict[str, Any]]:
+    """A project's months that are over, with its sub-projects, for whoever leads it: the sums of its page.
+
+    Of months of too few people everything is null; 404 where one may not see the project.
+    """
+    found = project_months(request.user, name, *days.bounds())
+    if found is None:
+        raise Http404
+    note_projects(request, [name], Page.API_PROJECT)
+    return found
 
 
 @router.get("/jobs/{cluster}/{job}", response=JobEnergy)

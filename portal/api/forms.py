@@ -117,3 +117,15 @@ class Slot(Schema):
     market_g_co2e_per_kwh: float | None
     pue: float | None
     rung: Annotated[str, Field(description="how the intensity is known: measured, estimated, monthly, yearly, …")]
+
+
+class ProjectMonth(Schema):
+    """A month of a project, in the site's time zone; null: not shown, or not known."""
+
+    month: Annotated[str, Field(description="YYYY-MM")]
+    shown: Annotated[bool, Field(description="false: of too few people, or nothing ran")]
+    energy_j: Annotated[float | None, Field(description="metered")]
+    filled_j: Annotated[float | None, Field(description="reported or estimated where nothing was metered")]
+    emissions_g_co2e: Annotated[float | None, Field(description="operational, location-based")]
+    failed_j: Annotated[float | None, Field(description="of energy_j: of jobs that came to nothing")]
+    idle_j: Annotated[float | None, Field(description="of energy_j: of idle GPUs of the other jobs")]

@@ -15,6 +15,7 @@ from measurements.domain.usage import Granularity
 from measurements.selectors.usage import Asked, Dimension, Scope, usage
 from measurements.selectors.usage_json import usage_json
 from portal.api.forms import DEFAULT_DAYS, LONGEST_DAYS, Emissions
+from portal.forms import EARLIEST_YEAR, LATEST_YEAR
 
 MOST_HOURS_DAYS = 31
 router = Router(tags=["usage"])
@@ -39,6 +40,8 @@ class UsageQuestion(Schema):
     def bounded(self) -> UsageQuestion:
         """Days in order, and no more bars than can be answered at once."""
         first, last = self.days()
+        if not EARLIEST_YEAR <= first.year <= last.year < LATEST_YEAR and first <= last:
+            raise ValueError(f"give days of the years {EARLIEST_YEAR} to {LATEST_YEAR - 1}")
         if last < first:
             raise ValueError("last lies before first")
         longest = MOST_HOURS_DAYS if self.bars is Granularity.HOUR else LONGEST_DAYS

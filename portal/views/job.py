@@ -52,7 +52,8 @@ def page(request: HttpRequest, cluster: str, job: str) -> HttpResponse | Streami
         "nodes_unit": unit_for(max((n.figures.energy_j or 0.0 for n in report.nodes), default=0.0), "energy"),
     }
     context |= (
-        _alike(request, shown)
+        job_advice(shown, request.user)
+        | _alike(request, shown)
         | _words(report)
         | _comparison(report)
         | _chart(report, request)

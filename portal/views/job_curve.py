@@ -1,4 +1,4 @@
-"""`/jobs/<cluster>/<job>/curve.json`: a part of a job's power curve, as fine as its samples, for whoever may see the job."""
+"""`/jobs/<cluster>/<job>/curve.json`: a part of a power curve as fine as its samples, for whoever may see the job."""
 
 from __future__ import annotations
 

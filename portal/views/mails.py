@@ -124,7 +124,8 @@ def preview(request: HttpRequest, kind: str) -> HttpResponse:
         return _page(request, _offer(turn.kind, timezone.localdate(), kinds_sent()))
     note_projects(request, letter.projects, Page.MAIL)
     if request.GET.get("format") == "text":
-        said = f"{_('Subject')}: {letter.subject}\n\n{letter.text}"
+        subject = _("Subject")
+        said = f"{subject}: {letter.subject}\n\n{letter.text}"
         return HttpResponse(said, content_type="text/plain; charset=utf-8")
     response = HttpResponse(letter.html)
     response["Content-Security-Policy"] = f"{POLICY}; style-src {style_hash(letter.html)}"

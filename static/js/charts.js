@@ -91,41 +91,60 @@ export function setDefaults() {
 
 const REDRAWN_FOR = ["(prefers-color-scheme: dark)", "(forced-colors: active)", "print"];
 
-// Draw now, and anew when the colours change: those of the reader's system, or those of paper.
+// Draw now, and anew when the colours change: those of the reader's system, or those of paper. Another payload may
+// `replace` the first; what was switched off stays so.
 export function show(id, build) {
   const canvas = document.getElementById(id);
-  const data = payload(id);
-  if (!canvas || !data || !window.Chart) return;
+  let data = payload(id);
+  if (!canvas || !data || !window.Chart) return null;
   let chart = null;
   const draw = () => {
-    const hidden = chart ? chart.data.datasets.map((_, i) => !chart.isDatasetVisible(i)) : [];
+    const hidden = new Set(chart?.data.datasets.filter((_, i) => !chart.isDatasetVisible(i)).map(({ group }) => group));
     chart?.destroy();
     setDefaults();
     chart = new window.Chart(canvas, build(data));
-    hidden.forEach((is, i) => chart.setDatasetVisibility(i, !is));
+    chart.data.datasets.forEach(({ group }, i) => chart.setDatasetVisibility(i, !hidden.has(group)));
     chart.update();
     drawLegend(id, chart);
   };
   draw();
   REDRAWN_FOR.forEach((query) => window.matchMedia(query).addEventListener("change", draw));
-  addCursor(canvas, data, () => chart);
+  const renewCursor = addCursor(canvas, () => data, () => chart);
   offerPng(canvas);
+  const replace = (other) => {
+    const before = data;
+    data = other;
+    draw();
+    renewCursor?.(before);
+  };
+  return { canvas, chart: () => chart, data: () => data, replace };
 }
 
 // A slider over the points: the keyboard's way to the tooltips, which it also reads aloud. Escape closes them.
 function addCursor(canvas, data, current) {
-  const points = data.titles?.length ?? 0;
-  if (!points) return;
+  if (!data().titles?.length) return null;
   const slider = document.createElement("input");
-  Object.assign(slider, { type: "range", className: "cursor", min: 0, max: points - 1, step: 1, value: points - 1 });
+  const last = () => data().titles.length - 1;
+  Object.assign(slider, { type: "range", className: "cursor", min: 0, max: last(), step: 1, value: last() });
   slider.setAttribute("aria-labelledby", canvas.getAttribute("aria-labelledby"));
-  const point = () => slider.setAttribute("aria-valuetext", pointOut(current(), data, Number(slider.value)));
-  const leave = () => pointOut(current(), data, -1);
+  const point = () => slider.setAttribute("aria-valuetext", pointOut(current(), data(), Number(slider.value)));
+  const leave = () => pointOut(current(), data(), -1);
   slider.addEventListener("input", point);
   slider.addEventListener("focus", point);
   slider.addEventListener("blur", leave);
   slider.addEventListener("keydown", ({ key }) => key === "Escape" && leave());
   canvas.after(slider);
+  return (before) => {
+    const at = before.t[Number(slider.value)];
+    slider.max = last();
+    slider.value = nearest(data().t, at);
+    if (document.activeElement === slider) point();
+  };
+}
+
+// The index of the instant that is nearest to another.
+function nearest(instants, at) {
+  return instants.reduce((best, t, i) => (Math.abs(t - at) < Math.abs(instants[best] - at) ? i : best), 0);
 }
 
 // Show the tooltip of one point, and say what it says; of no point (-1) close it.

@@ -1,6 +1,7 @@
 // A job's power: mean lines of the job, its nodes and its components, the job's with a band, gaps left open and shaded.
 import { colour, seriesColour, show } from "./charts.js";
-import { coverageWords, curve, curveTooltip, gapMarks, timeAxis, valueAxis } from "./parts.js";
+import { zoomable } from "./curve_zoom.js";
+import { clipped, coverageWords, curve, curveTooltip, gapMarks, timeAxis, valueAxis } from "./parts.js";
 
 const DASHES = [[], [], [6, 3], [2, 2], [8, 3, 2, 3], [4, 2], [1, 3], [10, 4], [3, 5]];
 
@@ -15,7 +16,7 @@ function build(data) {
       scales: { x: timeAxis(data), y: valueAxis() },
       plugins: { tooltip: curveTooltip(data, (at, said) => [range(data, at, said), ...coverageWords(data, at)]) },
     },
-    plugins: [gapMarks(data)],
+    plugins: [gapMarks(data), runMarks(data)],
   };
 }
 
@@ -50,4 +51,28 @@ function assumed(data) {
   };
 }
 
-show("power-chart", build);
+// Where a later run begins, with its name.
+function runMarks(data) {
+  return {
+    id: "runs",
+    afterDatasetsDraw(chart) {
+      const { ctx: pen, scales, chartArea } = chart;
+      clipped(chart, () => {
+        Object.assign(pen, { strokeStyle: colour("muted"), fillStyle: colour("muted"), lineWidth: 1, textBaseline: "top" });
+        pen.font = window.Chart.helpers.toFont(chart.options.font).string;
+        pen.setLineDash([4, 3]);
+        for (const { at, label } of data.runs) {
+          const x = scales.x.getPixelForValue(at);
+          pen.beginPath();
+          pen.moveTo(x, chartArea.top);
+          pen.lineTo(x, chartArea.bottom);
+          pen.stroke();
+          pen.fillText(label, x + 4, chartArea.top + 2);
+        }
+      });
+    },
+  };
+}
+
+const shown = show("power-chart", build);
+if (shown) zoomable(shown);

@@ -87,6 +87,8 @@ LOOKED = [
     ("/api/v1/jobs/alpha/300", {("bob", "", "api job")}),
     ("/api/v1/jobs/alpha/36_*", {("alice", "", "api job"), ("bob", "", "api job")}),
     (PHYSICS, {("", "physics", "api project")}),
+    ("/projects/physics/", {("", "physics", "project")}),
+    ("/projects/physics/energy.csv", {("", "physics", "project table")}),
 ]
 
 
