@@ -213,4 +213,8 @@ class PendingCorrectionAdmin(ReadOnlyAdmin):
     exclude = ["payload"]
 
 
-from portal import admin_budgets, admin_carbon  # noqa: E402, F401 - importing registers it; it builds on what stands above
+from portal import (  # noqa: E402 - importing registers it; it builds on what stands above
+    admin_budgets,  # noqa: F401
+    admin_carbon,  # noqa: F401
+    admin_people,  # noqa: F401
+)

@@ -97,7 +97,7 @@ def curve_rows(report: GridReport, unit: Unit) -> Rows:
 
 def by_hour(found: OwnTiming) -> tuple[Payload, Unit]:
     """Bars: what one's jobs drew in each hour of the day; a line: the grid's mean in it."""
-    unit = unit_for(float(found.energy_j.max()), "energy")
+    unit = unit_for(float(np.nanmax(np.append(found.energy_j, 0.0))), "energy")
     clock = _hours()
     payload = {
         "title": _("When your jobs ran, and when the grid was green"),
@@ -111,7 +111,7 @@ def by_hour(found: OwnTiming) -> tuple[Payload, Unit]:
             {
                 "role": "drawn",
                 "label": _("your jobs"),
-                "values": [_short(v, unit.size) for v in found.energy_j.tolist()],
+                "values": [_short(v, unit.size) for v in optional(found.energy_j)],
             }
         ],
         "grid": {
@@ -127,7 +127,7 @@ def by_hour(found: OwnTiming) -> tuple[Payload, Unit]:
 
 def hour_rows(found: OwnTiming, unit: Unit) -> Rows:
     """The same as a table, from midnight on."""
-    energy = [number(joules / unit.size) for joules in found.energy_j.tolist()]
+    energy = [DASH if joules is None else number(joules / unit.size) for joules in optional(found.energy_j)]
     grid = [DASH if value is None else number(value) for value in optional(found.grid_g_per_kwh)]
     return [(f"{begin}–{end}", drawn, g) for (begin, end), drawn, g in zip(_hours(), energy, grid, strict=True)]
 

@@ -9,19 +9,18 @@ from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
-from django.utils.formats import date_format, time_format
-from django.utils.timezone import localtime
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from measurements.domain.units import FloatArray, datetime_from_ms
+from measurements.domain.units import FloatArray
 from measurements.domain.usage import Granularity
 from measurements.selectors.usage import Usage
 from portal.charts import DIGITS, Payload
 from portal.quantities import TABLE, Unit, percent
 from portal.usage_metric import QUANTITY, bare, cells_of, total_of, unit_of
 from portal.usage_view import MOST_VALUES, Metric, View
-from portal.wording_usage import bar_name, chart_title, group_name
+from portal.wording_usage import bar_name, chart_title, group_name, hour_name
 
 GROUPS_IN_A_CHART = 6
 
@@ -149,11 +148,14 @@ def _payload(usage: Usage, view: View, columns: Sequence[Column], unit: Unit, jo
 
 
 def _links(usage: Usage, view: View, columns: Sequence[Column], jobs_url: str) -> Payload:
-    """Addresses of bars, and what each series adds to them."""
+    """Addresses of bars, and what each series adds to them, or to ``parts`` where they filter by what it adds."""
     bounds = usage.bounds_ms.tolist()
     plain = view.without_filter(view.group)
     return {
-        "bars": [jobs_address(jobs_url, plain, *pair) for pair in pairwise(bounds)],
+        "bars": [jobs_address(jobs_url, view, *pair) for pair in pairwise(bounds)],
+        "parts": [jobs_address(jobs_url, plain, *pair) for pair in pairwise(bounds)]
+        if view.group in view.filters
+        else None,
         "series": [
             "".join(f"&{urlencode({view.group.value: name})}" for name in column.groups)
             if len(column.groups) <= MOST_VALUES
@@ -170,8 +172,7 @@ def _value(value: float, unit: Unit) -> float | None:
 def _label(usage: Usage, place: int) -> str:
     granularity, begin = usage.asked.granularity, usage.begins[place]
     if granularity is Granularity.HOUR:
-        at = localtime(datetime_from_ms(int(usage.bounds_ms[place])), usage.asked.zone)
-        return str(time_format(at.time(), pgettext("time on an axis", "H:i")))
+        return hour_name(usage, place)
     if granularity is Granularity.MONTH:
         return str(date_format(begin, pgettext("month on an axis", "M Y")))
     return str(date_format(begin, pgettext("day on an axis", "j M")))
@@ -198,7 +199,8 @@ def _rows(usage: Usage, view: View, columns: Sequence[Column], unit: Unit, jobs_
             continue
         parts = [column.values[i] for column in columns]
         known = [value for value in parts if not np.isnan(value)]
-        note = "" if known else _not_known(view.metric)
+        dark = not covered[i] and not filled[i]
+        note = "" if known else _not_known(Metric.ENERGY if dark else view.metric)
         if running[i]:
             note = f"{note}; {_('jobs still running')}" if note else _("jobs still running")
         found.append(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,8 +20,9 @@ from portal import charts_carbon, wording_carbon, wording_usage
 from portal.charts_usage import bars, jobs_address
 from portal.forms import LENGTHS, Compare, Period, PeriodForm, Span
 from portal.quantities import percent
-from portal.usage_metric import in_words, total_of
+from portal.usage_metric import comparable, in_words, known_share, total_of
 from portal.usage_view import BARS, GROUPS, MOST_BARS, Metric, View, read_view
+from portal.wording_carbon import FEW
 from portal.wording_equivalents import equivalents_in_words
 
 MOST_ONLIES = 12
@@ -79,11 +80,21 @@ def question(request: HttpRequest) -> UsageQuestion:
 
 
 def usage_context(
-    asked: UsageQuestion, scope: Scope, groups: Sequence[Dimension], jobs_url: str = ""
+    asked: UsageQuestion,
+    scope: Scope,
+    groups: Sequence[Dimension],
+    jobs_url: str = "",
+    newest_at: datetime | None = None,
 ) -> dict[str, Any]:
-    """The page's parts; two queries. ``jobs_url``: the page that lists the jobs of a part, where there is one."""
+    """The page's parts; two queries.
+
+    ``jobs_url``: the page that lists the jobs of a part, where there is one. ``newest_at``: up to when the machine was
+    measured; a period that goes on is held against as much of the one before.
+    """
     view, zone, today = asked.view, asked.zone, asked.today
-    found, earlier = usages(scope, [view.asked(zone), view.before(zone, today)])
+    known_until = min(timezone.now(), newest_at) if newest_at else timezone.now()
+    known_day = known_until.astimezone(zone).date()
+    found, earlier = usages(scope, [view.asked(zone), view.before(zone, known_day, ms_from_datetime(known_until))])
     context: dict[str, Any] = {
         "view": view,
         "usage": found,
@@ -105,11 +116,11 @@ def usage_context(
         "unit": shown.unit,
         "bar_lengths": _bar_lengths(view),
         "onlies": _onlies(found, view),
-        "sentences": wording_usage.usage_sentences(found, earlier, view, today),
+        "sentences": wording_usage.usage_sentences(found, earlier, view, known_day),
         "jobs_address": jobs_address(jobs_url, view),
         "coverage_sentence": wording_usage.coverage_sentence(found),
         "filled": bool(found.filled_j) and view.metric is Metric.ENERGY,
-        **_emitted(found, earlier, asked),
+        **_emitted(found, earlier, replace(asked, today=known_day)),
     }
 
 
@@ -155,7 +166,7 @@ def chips_of(view: View) -> list[Chip]:
     return [
         Chip(
             str(GROUPS[name]),
-            ", ".join(wording_usage.group_name(name, value) for value in values),
+            wording_usage.group_names(name, values),
             "?" + view.without_filter(name).query,
         )
         for name, values in view.filters.items()
@@ -195,22 +206,31 @@ def _tiles(found: Usage, earlier: Usage, view: View) -> list[Tile]:
 
 def _tile(metric: Metric, found: Usage, earlier: Usage, view: View) -> Tile:
     total = total_of(found, metric, market=view.market)
-    before = total_of(earlier, metric, market=view.market) if earlier.elapsed_s else None
+    fair = earlier.elapsed_s and comparable(found, earlier, metric, market=view.market)
+    before = total_of(earlier, metric, market=view.market) if fair else None
     why = {
         Metric.EMISSIONS: _("no carbon intensity"),
         Metric.COST: _("no tariff"),
-    }.get(metric, _("not measured"))
-    share = percent(found.wasted_j / found.energy_j) if found.energy_j > 0 else ""
+    }.get(metric if found.covered_s or found.filled_j else Metric.ENERGY, _("not measured"))
     return Tile(
         metric=metric,
         label=wording_usage.metric_name(metric, market=view.market),
         shown="" if total is None else in_words(total, metric, found.currency),
         why=why,
         change=wording_usage.change(total, before),
-        beside=_("%(share)s of the energy") % {"share": share} if metric is Metric.WASTE and share else "",
+        beside=_beside(metric, found, market=view.market),
         address=view.but(metric=metric),
         current=metric is view.metric,
     )
+
+
+def _beside(metric: Metric, found: Usage, *, market: bool) -> str:
+    """What part of the energy a figure is, or is of."""
+    if metric is Metric.WASTE:
+        share = found.wasted_j / found.energy_j if found.energy_j > 0 else None
+        return "" if share is None else _("%(share)s of the energy") % {"share": percent(share)}
+    known = known_share(found, metric, market=market)
+    return _("for %(share)s of the energy") % {"share": percent(known)} if 0 < known <= 1 - FEW else ""
 
 
 # --- Emissions ------------------------------------------------------------------------------------------
@@ -220,7 +240,7 @@ def _emitted(found: Usage, earlier: Usage, asked: UsageQuestion) -> dict[str, An
     """How the emissions come about, and the period's hours against the grid's."""
     view, figure = asked.view, found.footprint
     market = view.market and figure.market_g is not None
-    when = wording_usage.before_words(view.compare, view.period, asked.today)
+    when = wording_usage.before_words(view.compare, view.period, asked.today, earlier)
     context: dict[str, Any] = {
         "market": market,
         "methods": [(kind, view.but(market=kind), kind == market) for kind in _METHODS]

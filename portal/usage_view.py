@@ -13,7 +13,9 @@ from django.db import models
 from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from measurements.domain.units import QUARTER_MS
 from measurements.domain.usage import Granularity
+from measurements.selectors.days import day_bounds_ms
 from measurements.selectors.usage import Asked, Dimension
 from portal.forms import Compare, Period, PeriodForm
 
@@ -112,10 +114,19 @@ class View:
         """As the selector takes it."""
         return Asked(self.period.first, self.period.last, zone, self.granularity, self.group, self.filters)
 
-    def before(self, zone: ZoneInfo, today: date) -> Asked:
-        """The time that the period is held against; nothing of it is drawn."""
+    def before(self, zone: ZoneInfo, today: date, known_until_ms: int | None = None) -> Asked:
+        """The time that the period is held against; nothing of it is drawn.
+
+        Of a period whose last day is only known up to an instant: up to the same time of the earlier last day.
+        """
         earlier = self.period.before(self.compare, today)
-        return Asked(earlier.first, earlier.last, zone, Granularity.MONTH, None, self.filters)
+        until_ms = None
+        if known_until_ms is not None and self.period.first <= today <= self.period.last:
+            midnight_ms = int(day_bounds_ms(today, today, zone)[0])
+            last_ms = int(day_bounds_ms(earlier.last, earlier.last, zone)[0])
+            if today - self.period.first == earlier.last - earlier.first:  # not the last of a shorter month
+                until_ms = last_ms + (known_until_ms - midnight_ms) // QUARTER_MS * QUARTER_MS
+        return Asked(earlier.first, earlier.last, zone, Granularity.MONTH, None, self.filters, until_ms=until_ms)
 
 
 def _bars(granularity: Granularity, days: int) -> int:

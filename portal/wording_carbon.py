@@ -184,11 +184,12 @@ def own_sentences(found: Footprint, previous: Footprint, when: str, *, market: b
     if before is not None and _unknown(found, market=market) <= FEW:
         unknown = _unknown(previous, market=market)
         known = compared(when, grams, before, "emissions")
-        said.append(_not_compared(when, unknown) if unknown > FEW else known)
+        said.append(not_compared(when, unknown) if unknown > FEW else known)
     return [sentence for sentence in said if sentence]
 
 
-def _not_compared(when: str, unknown: float) -> str:
+def not_compared(when: str, unknown: float) -> str:
+    """That the time before lacks factors; ``unknown`` is the share of its energy."""
     values = {"when": when, "share": _some(unknown)}
     return _("%(when)s %(share)s of the energy has no factor: the two are not compared.") % values
 

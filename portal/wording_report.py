@@ -90,7 +90,7 @@ def _parts(body: dict[str, Any]) -> str:
 
 
 def _failed(body: dict[str, Any]) -> str:
-    if not body["failed_jobs"] or body["of"] == "job":
+    if not body["failed_jobs"] or not body["failed_j"] or body["of"] == "job":
         return ""
     values = {"jobs": body["failed_jobs"], "energy": format_quantity(body["failed_j"], "energy")}
     return (

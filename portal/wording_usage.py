@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
 
-from django.utils.formats import date_format
+from django.utils.formats import date_format, time_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from measurements.domain.disclosure import ALL, REST
+from measurements.domain.units import datetime_from_ms
 from measurements.domain.usage import Granularity
 from measurements.selectors.usage import Dimension, Usage
 from portal.forms import Compare, Period
-from portal.quantities import format_quantity, percent
-from portal.usage_metric import cells_of, in_words, total_of
-from portal.usage_view import Metric, View
+from portal.quantities import format_quantity, number, percent
+from portal.usage_metric import cells_of, comparable, in_words, known_share, total_of
+from portal.usage_view import GROUPS, Metric, View
 from portal.wording import compared
+from portal.wording_carbon import FEW, not_compared
 from portal.wording_jobs import state_name
 from portal.wording_report import phase_word
 
@@ -35,6 +39,17 @@ def group_name(dimension: Dimension, value: str) -> str:
     if dimension is Dimension.PHASE and value:
         return phase_word(value)
     return value or nameless.get(dimension, "–")
+
+
+def group_names(dimension: Dimension, values: Iterable[str]) -> str:
+    """Several of them."""
+    return ", ".join(group_name(dimension, value) for value in values)
+
+
+def filters_in_words(filters: Mapping[str, Iterable[str]]) -> str:
+    """Which jobs count, as a frozen report says it; empty: all."""
+    known = ((Dimension(name), values) for name, values in sorted(filters.items()))
+    return "; ".join(f"{GROUPS[name]}: {group_names(name, values)}" for name, values in known)
 
 
 def metric_name(metric: Metric, *, market: bool) -> str:
@@ -84,14 +99,28 @@ def bar_name(begin: date, granularity: Granularity) -> str:
     return str(date_format(begin, pgettext("day", "D j M Y")))
 
 
-def before_words(compare: Compare, period: Period, today: date) -> str:
+def hour_name(usage: Usage, place: int) -> str:
+    """When an hour's bar begins; the hour that a clock shows twice says which of the two it is."""
+    at = localtime(datetime_from_ms(int(usage.bounds_ms[place])), usage.asked.zone)
+    said = str(time_format(at.time(), pgettext("time on an axis", "H:i")))
+    twice = at.replace(fold=0).utcoffset() != at.replace(fold=1).utcoffset()
+    return f"{said} {at.tzname()}" if twice else said
+
+
+def before_words(compare: Compare, period: Period, today: date, earlier: Usage | None = None) -> str:
     """The time that a period is held against, at the beginning of a sentence."""
     days = period.before(compare, today).days
+    words = ngettext("On the day before", "In the %(days)d days before", days)
+    if period.before(compare, today).last < period.first - timedelta(days=1):
+        words = ngettext(
+            "On the first day of the period before", "In the first %(days)d days of the period before", days
+        )
     if compare is Compare.YEAR:
-        return ngettext("On the same day a year before", "In the same %(days)d days a year before", days) % {
-            "days": days
-        }
-    return ngettext("On the day before", "In the %(days)d days before", days) % {"days": days}
+        words = ngettext("On the same day a year before", "In the same %(days)d days a year before", days)
+    when = words % {"days": days}
+    if earlier is None or earlier.asked.until_ms is None:
+        return when
+    return _("%(when)s, up to the same time,") % {"when": when}
 
 
 def change(value: float | None, earlier: float | None) -> str:
@@ -103,14 +132,14 @@ def change(value: float | None, earlier: float | None) -> str:
         return _("as much as before")
     values = {"share": percent(abs(share))}
     if share > 1:
-        return _("%(times)s times as much") % {"times": f"{value / earlier:.3g}"}
+        return _("%(times)s times as much") % {"times": number(value / earlier)}
     return _("%(share)s more") % values if share > 0 else _("%(share)s less") % values
 
 
 def usage_sentences(usage: Usage, earlier: Usage, view: View, today: date) -> list[str]:
     """The chart in words: the largest bar, the largest group, and the time before."""
     total = total_of(usage, view.metric, market=view.market)
-    when = before_words(view.compare, view.period, today)
+    when = before_words(view.compare, view.period, today, earlier)
     if total is None:
         return [_not_known(usage, view.metric)]
     found = [_most(usage, view), _largest(usage, view, total)]
@@ -119,13 +148,28 @@ def usage_sentences(usage: Usage, earlier: Usage, view: View, today: date) -> li
         found.append(_("%(when)s no job ran.") % {"when": when})
     elif before is None:
         found.append(_("%(when)s it is not known.") % {"when": when})
+    elif not comparable(usage, earlier, view.metric, market=view.market):
+        found.append(_unlike(usage, earlier, view, when))
     elif view.metric is not Metric.COST:
         quantity = "emissions" if view.metric is Metric.EMISSIONS else "energy"
         found.append(compared(when, total, before, quantity))
     return [sentence for sentence in found if sentence]
 
 
+def _unlike(usage: Usage, earlier: Usage, view: View, when: str) -> str:
+    """Why a time is not held against the one before; empty where the figure itself says what it lacks."""
+    if view.metric in (Metric.ENERGY, Metric.WASTE):
+        values = {"when": when, "before": percent(earlier.coverage), "now": percent(usage.coverage)}
+        return _("%(when)s %(before)s of the jobs' time was measured, now %(now)s: the two are not compared.") % values
+    now, before = (known_share(each, view.metric, market=view.market) for each in (usage, earlier))
+    if view.metric is Metric.COST or 1.0 - now > FEW:
+        return ""
+    return not_compared(when, 1.0 - before)
+
+
 def _not_known(usage: Usage, metric: Metric) -> str:
+    if not usage.covered_s and not usage.filled_j:
+        return _("Jobs ran, but nothing of it was measured.")
     if metric is Metric.COST:
         return _("No tariff is configured for this time.")
     if metric is Metric.EMISSIONS:
@@ -148,6 +192,8 @@ def _most(usage: Usage, view: View) -> str:
     long = pgettext("day in a sentence", "l j F")
     begin = usage.begins[place]
     when = bar_name(begin, view.granularity) if view.granularity is Granularity.MONTH else date_format(begin, long)
+    if view.granularity is Granularity.HOUR:
+        when = f"{when}, {hour_name(usage, place)}"
     return words % {"amount": in_words(totals[place], view.metric, usage.currency), "when": when}
 
 

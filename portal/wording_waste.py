@@ -110,7 +110,7 @@ def _memory(amount: float) -> str:
 
 def to_do(line: Advice) -> str:
     """What the directive is good for."""
-    make: dict[Kind, Callable[[Advice], str]] = {
+    make: Callable[[Advice], str] = {
         Kind.FAILED: _failed,
         Kind.TIMEOUT: _timeout,
         Kind.OUT_OF_MEMORY: _out_of_memory,

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 
 SITE_VARIABLES = ("DATABASE_URL", "REDIS_URL", "JOULEBOOK_")
-TEST_VARIABLES = ("JOULEBOOK_SHARED_DATA", "JOULEBOOK_CI")  # what the tests themselves are told
+TEST_VARIABLES = ("JOULEBOOK_SHARED_DATA", "JOULEBOOK_CI", "JOULEBOOK_SCREENSHOTS")  # what tests themselves are told
 for name in list(os.environ):
     if name.startswith(SITE_VARIABLES) and name not in TEST_VARIABLES:
         del os.environ[name]

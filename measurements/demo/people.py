@@ -18,10 +18,11 @@ class Person:
 
 
 _MEMBERS = {  # the first of each project leads it
-    "imaging": ("victor", "alice", "carol", "ivan"),
+    "imaging": ("victor", "alice", "carol", "ivan", "petra", "quentin", "ursula"),
     "climate": ("walter", "bob", "dave", "judy"),
     "genomics": ("sybil", "erin", "frank", "niaj"),
     "chemistry": ("trent", "grace", "heidi", "oscar"),
+    "microscopy": ("rosa", "yusuf"),
 }
 PEOPLE = {
     name: Person(name, 5001 + 10 * project + place, account, leads=place == 0)
@@ -29,6 +30,8 @@ PEOPLE = {
     for place, name in enumerate(names)
 }
 ACCOUNTS = tuple(_MEMBERS)
+PARENTS = {"microscopy": "imaging"}  # sub-projects
+DEPUTIES = {"imaging": "carol", "climate": "bob"}
 
 # As whom one can look around (password: PASSWORD). The last two run no jobs.
 STUDENT, LEADER, OPERATOR, SUSTAINABILITY = "alice", "victor", "olga", "susan"

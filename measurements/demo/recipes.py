@@ -67,14 +67,14 @@ ASSEMBLY = Recipe("genome-assembly", ("erin", "frank", "sybil"), (8.0, 20.0), Pr
 ALIGNMENT = Recipe("align-reads", ("erin", "niaj"), (0.8, 1.6), Profile(cpu=0.88), "workload=bwa")
 REGISTRATION = Recipe(
     "image-registration",
-    ("carol", "ivan"),
+    ("carol", "ivan", "petra", "quentin", "rosa"),
     (9.0, 19.0),
     Profile(cpu=0.85, dip=0.4, period_s=240),
     "workload=image-registration phase=development",
 )
 SEGMENTATION = Recipe(
     "segment-volumes",
-    ("alice", "carol", "ivan"),
+    ("alice", "carol", "ivan", "petra", "ursula", "rosa", "yusuf"),
     (9.0, 20.0),
     Profile(0.22, 0.93, 0.6, period_s=300, dip_share=0.12),
     "workload=unet-3d phase=inference",
@@ -84,7 +84,7 @@ LONG_TRAINING = Recipe(
 )
 PREDICTION = Recipe(
     "predict-volumes",
-    ("alice", "carol", "victor"),
+    ("alice", "carol", "victor", "quentin", "ursula"),
     (7.0, 15.0),
     Profile(0.35, 0.45, 0.8, period_s=90, dip_share=0.4),
     "workload=volume-net phase=inference",

@@ -164,7 +164,7 @@ def subjects(frame: pd.DataFrame) -> Texts:
     What a job is about [n]: its workload with its phase; where none is declared its name without digits.
 
     >>> subjects(pd.DataFrame({"name": ["fold-3", "fold_12.sh", "7"], "workload": "", "phase": ""})).tolist()
-    ['fold', 'fold_.sh', '']
+    ['fold', 'fold_sh', '']
     >>> subjects(pd.DataFrame({"name": ["a"], "workload": ["nnunet"], "phase": ["training"]})).tolist()
     ['nnunet training']
     """

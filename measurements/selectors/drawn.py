@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from django.db.models import Count, Exists, OuterRef, Q, Subquery, Value
 
+from measurements.domain.blame import WASTED
 from measurements.domain.quality import ratio
 from measurements.domain.units import (
     QUARTER_MS,
@@ -21,6 +22,7 @@ from measurements.domain.units import (
     day_start_ms,
 )
 from measurements.models import Allocation, AllocationEnergy, Cluster, Job, JobQuerySet, NodeConfig
+from measurements.selectors.excused import excused_jobs
 from measurements.selectors.frames import frame_of
 from measurements.selectors.joblist import REQUEUED_WITHIN_MS
 from measurements.selectors.usage import Dimension, Scope
@@ -74,8 +76,13 @@ class Drawn:
     """Jobs, most energy first."""
 
     jobs: tuple[DrawnJob, ...]
-    energy_j: float | None  # metered, of all of them; None: nothing of them was measured
+    energy_j: float  # metered, of all of them
     cut_off: bool  # there are more jobs: these are the newest
+
+    @property
+    def measured(self) -> bool:
+        """Whether anything of them was."""
+        return any(job.inside_j is not None for job in self.jobs)
 
 
 def drawn_jobs(scope: Scope, filters: Filters, start_ms: int, end_ms: int) -> Drawn:
@@ -89,14 +96,20 @@ def drawn_jobs(scope: Scope, filters: Filters, start_ms: int, end_ms: int) -> Dr
     inside = _inside(rows, jobs["pk"].to_numpy(np.int64), start_ms, end_ms)
     order = np.lexsort((-jobs["start_ms"].to_numpy(np.float64), -np.nan_to_num(inside["joules"], nan=-1.0)))
     made = [_drawn(listed[i], inside, i) for i in order.tolist()]
-    known = [job.inside_j for job in made if job.inside_j is not None]
-    return Drawn(tuple(made), float(np.nansum(inside["joules"])) if known else None, len(found) > MOST_JOBS)
+    return Drawn(tuple(made), float(np.nansum(inside["joules"])), len(found) > MOST_JOBS)
 
 
 def jobs_by_state(scope: Scope, filters: Filters, start_ms: int, end_ms: int) -> dict[str, int]:
     """How many jobs of a scope ran in [start, end), by their state; one query."""
     rows = _jobs(scope, filters, start_ms, end_ms).order_by().values_list("state").annotate(count=Count("pk"))
     return dict(rows)
+
+
+def jobs_failed(scope: Scope, filters: Filters, start_ms: int, end_ms: int) -> int:
+    """How many of them came to nothing, and not by the machine's fault; three queries."""
+    failed = _jobs(scope, filters, start_ms, end_ms).order_by().filter(state__in=WASTED)
+    states = dict(failed.values_list("pk", "state"))
+    return len(states.keys() - excused_jobs(states))
 
 
 def _jobs(scope: Scope, filters: Filters, start_ms: int, end_ms: int) -> JobQuerySet:

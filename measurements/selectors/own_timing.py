@@ -21,7 +21,7 @@ class OwnTiming:
 
     timing: Timing | None  # None: nothing can be said of hours
     shifts: tuple[Shift, ...]
-    energy_j: FloatArray  # [24] of the facility
+    energy_j: FloatArray  # [24] of the facility; nan: the period has had no such hour yet
     grid_g_per_kwh: FloatArray  # [24] mean of the quarter hours of which it is known itself; nan: of none
 
 
@@ -33,11 +33,13 @@ def own_timing(quarters: Quarters, zone: ZoneInfo, now_ms: int) -> OwnTiming:
     hour = _local_hours(quarters.at_ms[over], zone)
     times = np.bincount(hour[resolved], None, HOURS_PER_DAY)
     total = np.bincount(hour[resolved], grid[resolved], HOURS_PER_DAY)
+    seen = np.bincount(hour, None, HOURS_PER_DAY)
+    drawn = np.bincount(hour, energy_j, HOURS_PER_DAY).astype(np.float64)
     shifts = [shifted(energy_j, grid, resolved, hours * SLOTS_PER_H) for hours in REACHES_H]
     return OwnTiming(
         timing=timing(energy_j, grid, resolved),
         shifts=tuple(shift for shift in shifts if shift is not None),
-        energy_j=np.bincount(hour, energy_j, HOURS_PER_DAY).astype(np.float64),
+        energy_j=np.where(seen > 0, drawn, np.nan),
         grid_g_per_kwh=np.divide(total, times, out=np.full(HOURS_PER_DAY, np.nan), where=times > 0),
     )
 

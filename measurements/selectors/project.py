@@ -95,7 +95,12 @@ def access(viewer: Viewer, name: str) -> Access | None:
         return found
     if not UsageDay.objects.filter(account=name).exists():  # one that nobody has described
         return None
-    return Access(viewer.get_username(), name, "", (name,), None, Sees.NAMES)
+    return undescribed(viewer, name)
+
+
+def undescribed(viewer: Viewer, name: str) -> Access:
+    """An account that only jobs name, to somebody who may see everything."""
+    return Access(viewer.get_username(), name, "", (name,), None, Sees.NAMES, tops=(Top(name, (name,), None),))
 
 
 def _described() -> list[tuple[int, str, str, int | None]]:

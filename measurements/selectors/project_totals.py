@@ -16,7 +16,7 @@ from measurements.domain.disclosure import ALL, REST, Grouping, released
 from measurements.domain.units import FloatArray
 from measurements.domain.usage import Granularity
 from measurements.models import UsageDay
-from measurements.selectors.project import Access
+from measurements.selectors.project import Access, Sees
 from measurements.selectors.project_people import (
     DAY,
     GROUPINGS,
@@ -105,9 +105,10 @@ def totals(
 def releases(who: Access, first: date, last: date, zone: ZoneInfo) -> dict[date, Release]:
     """How each month with days in [first, last] may be shown; a month that may not is left out."""
     frame = who_ran(who.tops[0].names, first, last, zone)
-    shown = releases_in(who, frame)
-    if not shown and not others_ever(who):
-        return {month: _all_of(rows) for month, rows in frame.groupby("month", sort=True)}
+    shown = releases_in(who, frame) if who.sees is Sees.TOTALS else {}
+    if who.sees is not Sees.TOTALS or (not shown and not others_ever(who)):
+        mine = frame[frame["project"].isin(who.names)]
+        return {month: _all_of(rows) for month, rows in mine.groupby("month", sort=True)}
     return shown
 
 

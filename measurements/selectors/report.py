@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
+
 from measurements.domain.blame import WASTED
 from measurements.domain.units import S_PER_HOUR, datetime_from_ms
 from measurements.models import Job
-from measurements.selectors.drawn import jobs_by_state
+from measurements.selectors.drawn import jobs_by_state, jobs_failed
 from measurements.selectors.energy import Period, emissions_json, energy_of_job
+from measurements.selectors.excused import excused_jobs
 from measurements.selectors.usage import PAIR, Asked, Dimension, Scope, Usage, usage
 
 FORM = 1  # of the body
@@ -22,7 +25,7 @@ def report_of_jobs(scope: Scope, asked: Asked) -> dict[str, Any]:
     found = usage(scope, Asked(
         asked.first, asked.last, asked.zone, asked.granularity, Dimension.WORKLOAD, asked.filters, Dimension.PHASE
     ))  # fmt: skip
-    by_state = jobs_by_state(scope, asked.filters, int(found.bounds_ms[0]), int(found.bounds_ms[-1]))
+    inside = (scope, asked.filters, int(found.bounds_ms[0]), int(found.bounds_ms[-1]))
     return {
         "form": FORM,
         "of": "jobs",
@@ -30,8 +33,8 @@ def report_of_jobs(scope: Scope, asked: Asked) -> dict[str, Any]:
         "last": asked.last.isoformat(),
         "zone": asked.zone.key,
         "filters": {name.value: list(values) for name, values in asked.filters.items()},
-        "jobs": sum(by_state.values()),
-        "failed_jobs": sum(count for state, count in by_state.items() if state in WASTED),
+        "jobs": sum(jobs_by_state(*inside).values()),
+        "failed_jobs": jobs_failed(*inside),
         "energy_j": found.energy_j if found.covered_s else None,
         "filled_j": found.filled_j,
         "failed_j": float(found.cells.failed_j.sum()),
@@ -45,15 +48,15 @@ def report_of_jobs(scope: Scope, asked: Asked) -> dict[str, Any]:
 def report_of_job(job: Job) -> dict[str, Any]:
     """Of one job, all of it."""
     found = energy_of_job([job], Period())
-    failed = job.state in WASTED
+    failed = job.state in WASTED and not excused_jobs({job.pk: job.state})
     part = {"workload": job.workload, "phase": job.phase, "energy_j": found.booked_j, "share": 1.0}
     return {
         "form": FORM,
         "of": "job",
         "cluster": job.cluster.name,
         "job_id": job.job_id,
-        "start": None if job.start_ms is None else datetime_from_ms(job.start_ms).isoformat(),
-        "end": None if job.end_ms is None else datetime_from_ms(job.end_ms).isoformat(),
+        "start": _local(job.start_ms),
+        "end": _local(job.end_ms),
         "jobs": 1,
         "failed_jobs": int(failed),
         "energy_j": found.booked_j if found.covered_s else None,
@@ -64,6 +67,12 @@ def report_of_job(job: Job) -> dict[str, Any]:
         "parts": [part] if found.covered_s else [],
         **emissions_json(found.footprint),
     }
+
+
+def _local(at_ms: int | None) -> str | None:
+    """An instant in the site's zone: a sentence has its day."""
+    zone = timezone.get_default_timezone()
+    return None if at_ms is None else datetime_from_ms(at_ms).astimezone(zone).isoformat()
 
 
 def _parts(found: Usage) -> list[dict[str, Any]]:

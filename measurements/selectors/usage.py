@@ -96,6 +96,7 @@ class Asked:
     group_by: Dimension | None = Dimension.NODE_TYPE
     filters: Mapping[Dimension, tuple[str, ...]] = field(default_factory=dict)
     then_by: Dimension | None = None  # names of groups are pairs then, with PAIR in between
+    until_ms: int | None = None  # on a quarter hour: nothing from then on counts, as if the last day ended there
 
     @property
     def days(self) -> int:
@@ -240,7 +241,8 @@ def _bounds_ms(asked: Asked) -> IntArray:
     if asked.granularity is Granularity.HOUR:
         return np.append(np.arange(int(days[0]), int(days[-1]), HOUR_MS, dtype=np.int64), days[-1])
     starts = [(day - asked.first).days for day in first_days(asked.first, asked.last, asked.granularity)]
-    return days[[*starts, len(days) - 1]]
+    bounds = days[[*starts, len(days) - 1]]
+    return bounds if asked.until_ms is None else np.minimum(bounds, max(asked.until_ms, int(bounds[0]) + QUARTER_MS))
 
 
 def _begins(asked: Asked, bounds: IntArray) -> tuple[date, ...]:

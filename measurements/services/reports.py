@@ -10,11 +10,14 @@ from measurements.models import Report
 
 
 def freeze_report(username: str, body: dict[str, Any], now: datetime) -> Report:
-    """Keep a body for ever under its hash; the same body is one report."""
+    """Keep a body for ever under its hash; the same body is one report. Whoever withdrew it may show it again."""
     text = canonical_json(body)
     report, _made = Report.objects.get_or_create(
         sha256=hash_of(text), defaults={"username": username, "created_at": now, "body": text}
     )
+    if report.withdrawn_at is not None and report.username == username:
+        report.withdrawn_at = None
+        report.save(update_fields=["withdrawn_at"])
     return report
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.dates import MONTHS
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
+from django.utils.translation import ngettext, pgettext
 from django.views.decorators.http import require_safe
 
 from measurements.selectors.usage import Asked, Scope, Usage, usage
@@ -102,7 +102,12 @@ def _sentence(found: Usage) -> str:
         return ""
     place = int(energies.argmax())
     days = int((found.cells.elapsed_s.sum(axis=1) > 0).sum())
-    return _("%(total)s on %(days)d days; the most was %(most)s, on %(day)s.") % {
+    said = ngettext(
+        "%(total)s on %(days)d day; the most was %(most)s, on %(day)s.",
+        "%(total)s on %(days)d days; the most was %(most)s, on %(day)s.",
+        days,
+    )
+    return said % {
         "total": format_quantity(found.energy_j, "energy"),
         "days": days,
         "most": format_quantity(float(energies[place]), "energy"),

@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from measurements.selectors.drawn import jobs_by_state
 from measurements.selectors.joblist import Freshness, freshness
 from measurements.selectors.people import has_account
 from measurements.selectors.setup import checklist, jobs_taken
@@ -51,11 +52,14 @@ def page(request: HttpRequest) -> HttpResponse:
     """Show what the viewer's jobs drew in a period."""
     asked = question(request)
     known = freshness(request.user)
-    context = usage_context(asked, Scope(username=request.user.get_username()), OWN_GROUPS, reverse("energy-jobs"))
+    scope = Scope(username=request.user.get_username())
+    context = usage_context(asked, scope, OWN_GROUPS, reverse("energy-jobs"), known.newest_sample_at)
     downloads = {"address": reverse("energy-csv"), "query": asked.view.query}
     context |= {"freshness": known, "downloads": downloads} | _set_up(
         request, known, has_jobs=bool(context["usage"].elapsed_s)
     )
+    if not context["usage"].elapsed_s:
+        context["not_measured"] = _jobs_without_figures(scope, context)
     if not context["usage"].elapsed_s and not has_account(request.user):
         context["no_account"] = no_account_sentence()
     return render(request, "portal/energy.html", context)
@@ -68,6 +72,12 @@ def table(request: HttpRequest) -> StreamingHttpResponse:
     asked = question(request)
     found = usage(Scope(username=request.user.get_username()), asked.view.asked(asked.zone))
     return export_response(request, "my-energy", usage_sheet(found, asked.view))
+
+
+def _jobs_without_figures(scope: Scope, context: dict[str, Any]) -> int:
+    """Jobs of the period of which nothing is in the sums: on unknown nodes, for no time, or not booked yet."""
+    bounds = context["usage"].bounds_ms
+    return sum(jobs_by_state(scope, context["view"].filters, int(bounds[0]), int(bounds[-1])).values())
 
 
 def _set_up(request: HttpRequest, known: Freshness, *, has_jobs: bool) -> dict[str, Any]:

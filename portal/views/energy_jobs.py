@@ -32,6 +32,8 @@ def page(request: HttpRequest) -> HttpResponse:
     start_ms, end_ms = window(request, asked)
     found = drawn_jobs(Scope(username=request.user.get_username()), asked.view.filters, start_ms, end_ms)
     begin = place(request.GET.get("row", ""))
+    if begin and begin >= len(found.jobs):
+        raise Http404("no such row")
     rows = found.jobs[begin : begin + ROWS_A_PAGE]
     return render(request, "portal/energy_jobs.html", {
         "view": asked.view,

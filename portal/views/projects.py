@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from measurements.models import Project
-from measurements.selectors.project import Access, Sees, access, accesses
+from measurements.selectors.project import Access, Sees, access, accesses, undescribed
 from measurements.selectors.project_list import accounts, project_sums, spans
 from measurements.selectors.project_members import largest_jobs, members
 from measurements.services.audit import Page
@@ -51,8 +51,7 @@ def projects(request: HttpRequest) -> HttpResponse:
 
 def _undescribed(request: HttpRequest, known: dict[str, Access]) -> list[Access]:
     """Accounts that only jobs name."""
-    viewer = request.user.get_username()
-    return [Access(viewer, name, "", (name,), None, Sees.NAMES) for name in accounts() if name not in known]
+    return [undescribed(request.user, name) for name in accounts() if name not in known]
 
 
 @login_required

@@ -20,7 +20,7 @@ from measurements.selectors.lookup import named
 from measurements.selectors.report import report_of_job, report_of_jobs
 from measurements.selectors.usage import Scope
 from measurements.services.reports import freeze_report, withdraw_report
-from portal import wording_report
+from portal import wording_report, wording_usage
 from portal.context import VERSION
 from portal.quantities import unit_for
 from portal.usage_page import chips_of, question
@@ -130,6 +130,7 @@ def _shown(body: dict[str, Any], sha256: str, made: Any) -> dict[str, Any]:
         "statement": wording_report.statement(body),
         "bibtex": wording_report.bibtex(body, sha256, url, made),
         "url": url,
+        "only": wording_usage.filters_in_words(body.get("filters", {})),
         "parts": [(wording_report.part_name(part), part) for part in body["parts"]],
         "unit": unit_for(body["energy_j"] or 0.0, "energy"),
     }

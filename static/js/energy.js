@@ -16,7 +16,8 @@ function followClicks(chart, links) {
     const [bar] = drawn.getElementsAtEventForMode(event, "index", { intersect: false }, true);
     if (!bar) return;
     const [part] = drawn.getElementsAtEventForMode(event, "nearest", { intersect: true }, true);
-    window.location.assign(links.bars[bar.index] + (part ? links.series[part.datasetIndex] : ""));
+    const only = part ? links.series[part.datasetIndex] : "";
+    window.location.assign(only ? (links.parts ?? links.bars)[bar.index] + only : links.bars[bar.index]);
   };
   chart.options.onHover = (event, items) => {
     event.native.target.classList.toggle("linked", items.length > 0);

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 from dataclasses import dataclass, field
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +19,7 @@ from measurements.demo.people import PASSWORD
 from tests.services.fixtures import OpenBrowser
 
 SECONDS = 20.0
+MOST_HEIGHT = 6_000  # px of a picture
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 LISTEN = """
     window.blocked = [];
@@ -71,6 +74,17 @@ class Reader:
         browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": LISTEN})
         return cls(browser, address, view)
 
+    def see(self, view: View) -> None:
+        """From now on another width, other colours, another language."""
+        if view == self.view:
+            return
+        self.view = view
+        (width, height), scheme = view.size, "dark" if view.dark else "light"
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
     def become(self, person: str) -> None:
         """Log in as someone, or as nobody: ""."""
         if person and person not in self.sessions:
@@ -114,6 +128,15 @@ class Reader:
         self.browser.execute_script(axe())
         found: list[str] = self.browser.execute_async_script(BARRIERS, RULES)
         return found
+
+    def keep_picture(self, file: Path) -> None:
+        """The whole page, but for what is very far down."""
+        width, _ = self.view.size
+        height = min(int(self.browser.execute_script("return document.documentElement.scrollHeight")), MOST_HEIGHT)
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        asked = {"captureBeyondViewport": True, "format": "jpeg", "quality": 70, "clip": clip}
+        shot = self.browser.execute_cdp_cmd("Page.captureScreenshot", asked)
+        file.write_bytes(base64.b64decode(shot["data"]))
 
     def sticking_out(self) -> int:
         """By how many pixels the page is wider than its window, all details open."""

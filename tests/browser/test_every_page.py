@@ -1,6 +1,8 @@
-"""Every page of the demo in a real browser: different people, phone and desktop, light and dark, both languages.
+"""Every page of the demo in a real browser, as everybody: phone and desktop, light and dark, both languages.
 
-A new page is a line in PAGES; an address of the site that is neither there nor in EXEMPT fails the first test.
+Each page is opened as each person; widths, colours and languages come along so that every pair of them with each other,
+with each person and with each page occurs. The pictures go into the folder JOULEBOOK_SCREENSHOTS, if it is set. A new
+page is a line in PAGES; an address of the site that is neither there nor in EXEMPT fails the first test.
 """
 
 from __future__ import annotations
@@ -8,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -18,74 +22,99 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
-from measurements.demo.people import OPERATOR, STUDENT, SUSTAINABILITY
+from measurements.demo.people import LEADER, OPERATOR, STUDENT, SUSTAINABILITY
+from portal.context import PLACES
+from tests.browser.chart_rules import CHARTS
 from tests.browser.looking import Reader, View
+from tests.browser.pairwise import pairwise
+from tests.browser.site_people import DEPUTY, NOBODY, PEOPLE
 from tests.services.binaries import CHROMIUM
 from tests.services.browser import DESKTOP, PHONE
-from tests.services.demo_site import DemoSite, demo_site, empty_site
-from tests.services.fixtures import OpenBrowser, chromium_here, programs
+from tests.services.demo_site import DemoSite, empty_site
+from tests.services.fixtures import OpenBrowser, programs
 
-NOBODY = ""
-DAYS = 4
-VIEWS = (
-    View("desktop-light-en", DESKTOP, dark=False, language="en-gb"),
-    View("desktop-dark-de", DESKTOP, dark=True, language="de"),
-    View("phone-light-de", PHONE, dark=False, language="de"),
-    View("phone-dark-en", PHONE, dark=True, language="en-gb"),
-)
-WITH_BARRIERS = ("desktop-light-en", "desktop-dark-de")  # each page × scheme once
+VIEWS = {
+    (size, dark, language): View(f"{size[0]}-{'dark' if dark else 'light'}-{language}", size, dark, language)
+    for size in (DESKTOP, PHONE)
+    for dark in (False, True)
+    for language in ("en-gb", "de")
+}
+SIGNED_IN = frozenset(PEOPLE) - {NOBODY}
+EVERYBODY = frozenset(PEOPLE)
+LEADING = frozenset({LEADER, DEPUTY, OPERATOR})
+ALICE_S = frozenset({STUDENT, OPERATOR})  # what is hers, and the operator's to see
+OPERATORS = frozenset({OPERATOR})
+EMPTY_VIEWS = [VIEWS[DESKTOP, False, "en-gb"], VIEWS[PHONE, True, "de"]]
+THIS_YEAR = f"{datetime.now(UTC):%Y}"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An address of the site, and who looks at it; {names} are filled in for this demo."""
+    """An address of the site, and who sees it; {names} are filled in for this demo. To others it is not there."""
 
     route: str
     path: str
-    readers: tuple[str, ...] = (STUDENT,)
-    status: int = 200
+    seen_by: frozenset[str] = SIGNED_IN
+    placed: bool = True  # is it below one of the navigation's entries
+
+    def status(self, person: str) -> int:
+        """With which it comes; who is not logged in is led to the login."""
+        return 200 if person in self.seen_by or not person else 404
 
 
 PAGES = (
-    Page("energy", "/", (NOBODY, STUDENT, OPERATOR)),
-    Page("jobs", "/jobs/", (STUDENT, OPERATOR)),
+    Page("energy", "/", EVERYBODY),
+    Page("energy", "/?days=365&group=state&metric=emissions"),
+    Page("energy", "/?span=month&group=project&metric=waste&compare=year"),
+    Page("energy-jobs", "/energy/jobs/"),
+    Page("calendar", "/calendar/"),
+    Page("waste", "/waste/"),
+    Page("jobs", "/jobs/"),
     Page("jobs", "/jobs/?q=nothing+has+this+name"),
-    Page("compare", "/jobs/compare/?job=demo/{one}&job=demo/{other}"),
+    Page("compare", "/jobs/compare/?job=demo/{one}&job=demo/{other}", ALICE_S),
     Page("compare", "/jobs/compare/"),
-    Page("job", "/jobs/demo/{one}/", (STUDENT, OPERATOR)),
-    Page("job", "/jobs/demo/{running}/"),
-    Page("job", "/jobs/demo/{on_gpus}/", (OPERATOR,)),
-    Page("job", "/jobs/demo/{foreign}/", status=404),
-    Page("waste", "/waste/", (STUDENT, OPERATOR)),
-    Page("carbon", "/carbon/", (STUDENT, OPERATOR)),
+    Page("job", "/jobs/demo/{one}/", ALICE_S),
+    Page("job", "/jobs/demo/{one}/?from={from}&to={to}", ALICE_S),
+    Page("job", "/jobs/demo/{running}/", ALICE_S),
+    Page("job", "/jobs/demo/{on_gpus}/", OPERATORS),
+    Page("report-preview", "/report/"),
+    Page("report-preview", "/report/?job=demo/{one}", frozenset({STUDENT})),
+    Page("report", "/reports/{report}/", EVERYBODY, placed=False),
+    Page("projects", "/projects/", LEADING),
+    Page("project", "/projects/science/", LEADING),
+    Page("project", "/projects/imaging/", LEADING),
+    Page("project-budget", "/projects/science/budget/", LEADING),
+    Page("project-members", "/projects/science/members/", OPERATORS),
+    Page("carbon", "/carbon/"),
     Page("carbon", "/carbon/?days=1&method=market"),
     Page("clusters", "/clusters/"),
-    Page("cluster", "/clusters/demo/", (STUDENT, OPERATOR)),
+    Page("cluster", "/clusters/demo/"),
     Page("cluster", "/clusters/demo/?days=1"),
-    Page("statement", f"/clusters/demo/statement/{datetime.now(UTC):%Y}/", (STUDENT, SUSTAINABILITY)),
-    Page("statement", "/clusters/demo/statement/2019/", (OPERATOR,)),
-    Page("node", "/clusters/demo/nodes/gpu01/", (OPERATOR, SUSTAINABILITY)),
-    Page("node", "/clusters/demo/nodes/facility/", (OPERATOR,)),
-    Page("methodology", "/methodology/", (NOBODY,)),
-    Page("privacy", "/privacy/", (NOBODY, STUDENT, OPERATOR)),
-    Page("mails", "/mails/", (STUDENT, OPERATOR)),
-    Page("operations", "/operations/", (OPERATOR,)),
-    Page("batch", "/operations/batches/1/", (OPERATOR,)),
-    Page("quarantine", "/operations/quarantine/", (OPERATOR,)),
-    Page("coverage", "/operations/coverage/", (OPERATOR,)),
-    Page("reconciliation", "/operations/reconciliation/", (OPERATOR,)),
-    Page("factors", "/operations/factors/", (OPERATOR, SUSTAINABILITY)),
-    Page("declare", "/operations/factors/declare/tariff/", (SUSTAINABILITY,)),
-    Page("declare", "/operations/factors/declare/intensity/", (OPERATOR,)),
-    Page("factor-series", "/operations/factors/series/?zone=DE", (OPERATOR,)),
-    Page("series", "/operations/factors/series/simulated-grid/", (SUSTAINABILITY,)),
-    Page("series", "/operations/factors/series/uba-2025-ghg-upstream-de/", (OPERATOR,)),
-    Page("login", "/login/", (NOBODY,)),
+    Page("statement", f"/clusters/demo/statement/{THIS_YEAR}/"),
+    Page("statement", "/clusters/demo/statement/2019/"),
+    Page("node", "/clusters/demo/nodes/gpu01/", OPERATORS),
+    Page("node", "/clusters/demo/nodes/facility/", OPERATORS),
+    Page("mails", "/mails/", placed=False),
+    Page("mails-preview", "/mails/preview/monthly/", placed=False),
+    Page("privacy", "/privacy/", EVERYBODY, placed=False),
+    Page("methodology", "/methodology/", EVERYBODY, placed=False),
+    Page("operations", "/operations/", OPERATORS),
+    Page("batch", "/operations/batches/1/", OPERATORS),
+    Page("quarantine", "/operations/quarantine/", OPERATORS),
+    Page("coverage", "/operations/coverage/", OPERATORS),
+    Page("reconciliation", "/operations/reconciliation/", OPERATORS),
+    Page("factors", "/operations/factors/", OPERATORS),
+    Page("declare", "/operations/factors/declare/tariff/", OPERATORS),
+    Page("declare", "/operations/factors/declare/intensity/", OPERATORS),
+    Page("factor-series", "/operations/factors/series/?zone=DE", OPERATORS),
+    Page("series", "/operations/factors/series/simulated-grid/", OPERATORS),
+    Page("series", "/operations/factors/series/uba-2025-ghg-upstream-de/", OPERATORS),
+    Page("login", "/login/", EVERYBODY, placed=False),
 )
-FROM_THE_FOOTER = ("privacy", "mails")  # in no place of the navigation
 EXEMPT = {
     "job-curve": "what the script of a job's page fetches",
     "jobs-csv": "a file",
+    "project-table": "a file",
     "waste-lines": "a part of the page energy",
     "refused-lines": "a file",
     "my-data": "a file",
@@ -102,7 +131,7 @@ EXEMPT = {
     "livez": "for machines",
     "readyz": "for machines",
 }
-VISITS = [(page, reader) for page in PAGES for reader in page.readers]
+VISITS = pairwise([PEOPLE, PAGES, (DESKTOP, PHONE), (False, True), ("en-gb", "de")])
 
 
 def named(routes: Iterable[URLPattern | URLResolver]) -> Iterator[str]:
@@ -123,14 +152,6 @@ def test_every_address_is_looked_at_or_exempt() -> None:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[DemoSite]:
-    """A demo of its own, for all pages."""
-    programs(CHROMIUM)  # without a browser nobody needs to wait for it
-    with demo_site(DAYS) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
 def empty() -> Iterator[DemoSite]:
     """A site that nobody has set up yet."""
     programs(CHROMIUM)
@@ -138,45 +159,49 @@ def empty() -> Iterator[DemoSite]:
         yield served
 
 
-@pytest.fixture(scope="module", params=VIEWS, ids=[view.name for view in VIEWS])
-def reader(request: pytest.FixtureRequest, site: DemoSite) -> Iterator[Reader]:
-    """One browser for all pages seen in one way."""
-    with chromium_here() as chromium:
-        yield Reader.at(site.address, request.param, chromium)
+def visit_name(visit: tuple[str, Page, tuple[int, int], bool, str]) -> str:
+    person, page, size, dark, language = visit
+    return f"{page.path}-{person or 'nobody'}-{VIEWS[size, dark, language].name}"
 
 
-@pytest.fixture(scope="module")
-def names(site: DemoSite) -> dict[str, str]:
-    """Two jobs of the student that are over, one that is running, one of somebody else, and an array."""
-    query = "SELECT job_id FROM measurements_job WHERE username {} AND end_ms IS {} ORDER BY start_ms DESC LIMIT 2"
-    (one,), (other,) = site.ask(query.format("= ?", "NOT NULL"), STUDENT)
-    return {
-        "one": one,
-        "other": other,
-        "running": site.ask(query.format("= ?", "NULL"), STUDENT)[0][0],
-        "foreign": site.ask(query.format("<> ?", "NOT NULL"), STUDENT)[0][0],
-        "on_gpus": site.ask(ON_GPUS)[0][0],
-    }
-
-
-ON_GPUS = """
-    SELECT job.job_id FROM measurements_job job JOIN measurements_jobenergy energy ON energy.job_id = job.id
-    WHERE end_ms NOT NULL AND gpu_held_us > 0 ORDER BY start_ms DESC
-"""
-
-
-@pytest.mark.parametrize(("page", "person"), VISITS, ids=[f"{page.path}-{who or 'nobody'}" for page, who in VISITS])
-def test_a_page_is_as_it_should_be(reader: Reader, names: dict[str, str], page: Page, person: str) -> None:
+@pytest.mark.parametrize("visit", VISITS, ids=visit_name)
+def test_a_page_is_as_it_should_be(
+    reader: Reader, names: dict[str, str], pictures: Path, visit: tuple[str, Page, tuple[int, int], bool, str]
+) -> None:
+    person, page, size, dark, language = visit
+    reader.see(VIEWS[size, dark, language])
     reader.become(person)
     browser = reader.open(page.path.format(**names))
-    check_page(reader, page.status)
-    check_notice(browser, reader.view.language)
-    if person and page.status == 200:
-        marked = len(browser.find_elements(By.CSS_SELECTOR, "nav.places [aria-current]"))
-        assert marked == (0 if page.route in FROM_THE_FOOTER else 1)
+    if person not in page.seen_by and not person:
+        assert urlsplit(browser.current_url).path == "/login/"
+        assert reader.complaints() == []
+        return
+    check_page(reader, page.status(person))
+    check_notice(browser, language)
+    if page.status(person) == 200:
+        faults = browser.execute_script(CHARTS)
+        assert faults == []
+        if person and page.placed:
+            assert len(browser.find_elements(By.CSS_SELECTOR, "nav.places [aria-current]")) == 1
+    place = f"{PAGES.index(page):02}-{page.route}-{person or 'nobody'}-{reader.view.name}.jpg"
+    reader.keep_picture(pictures / place)
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=[view.name for view in VIEWS])
+def test_what_only_the_sustainability_office_sees(reader: Reader) -> None:
+    for at, path in enumerate(OF_SUSTAINABILITY):
+        reader.see(list(VIEWS.values())[(5 * at) % len(VIEWS)])
+        reader.become(SUSTAINABILITY)
+        reader.open(path)
+        check_page(reader, 200)
+
+
+OF_SUSTAINABILITY = (
+    f"/clusters/demo/statement/{THIS_YEAR}/", "/clusters/demo/nodes/gpu01/", "/operations/factors/",
+    "/operations/factors/declare/tariff/", "/operations/factors/series/simulated-grid/",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("view", EMPTY_VIEWS, ids=[view.name for view in EMPTY_VIEWS])
 def test_a_site_that_is_empty_says_what_to_do(empty: DemoSite, chromium: OpenBrowser, view: View) -> None:
     reader = Reader.at(empty.address, view, chromium)
     reader.become(NOBODY)
@@ -191,11 +216,10 @@ def check_page(reader: Reader, expected: int) -> None:
     browser = reader.browser
     said = [line for line in reader.complaints() if expected == 200 or f"status of {expected}" not in line]
     assert said == []
-    assert status(browser) == expected
+    assert status(browser) == expected, browser.current_url
     assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == reader.view.language
     assert len(browser.find_elements(By.TAG_NAME, "h1")) == 1
-    if reader.view.name in WITH_BARRIERS:
-        assert reader.barriers() == []
+    assert reader.barriers() == []
     assert reader.sticking_out() <= 0
 
 
@@ -214,16 +238,18 @@ def check_notice(browser: Chrome, language: str) -> None:
     assert browser.title.endswith(f"({word})")
 
 
-def test_the_way_through_the_navigation_is_seen(reader: Reader) -> None:
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_way_through_the_navigation_is_seen(reader: Reader, size: tuple[int, int]) -> None:
+    reader.see(VIEWS[size, False, "en-gb"])
     reader.become(OPERATOR)
     browser = reader.open("/clusters/")
     links = [link.text for link in browser.find_elements(By.CSS_SELECTOR, "nav.places a")]
-    assert len(links) == 6
+    assert len(links) == len(PLACES)
     found: list[dict[str, Any]] = []
-    while len(found) < MOST_STEPS and [step["text"] for step in found[-6:]] != links:
+    while len(found) < MOST_STEPS and [step["text"] for step in found[-len(links) :]] != links:
         ActionChains(browser).send_keys(Keys.TAB).perform()
         found.append(browser.execute_script(FOCUS))
-    assert [step["text"] for step in found[-6:]] == links
+    assert [step["text"] for step in found[-len(links) :]] == links
     unseen = [step for step in found if step["outline"] < 2 or not step["inside"] or step["height"] < 24]
     assert unseen == []
 

@@ -36,7 +36,7 @@ def test_a_person_is_shown_where_they_can_go(client: Client, people: People) -> 
 def test_an_administrator_goes_everywhere_and_each_place_is_there(client: Client, people: People) -> None:
     client.force_login(people.olga)
     found = places(client.get("/operations/").content.decode())
-    names = ["My energy", "Jobs", "Clusters", "Carbon", "Operations", "Admin"]
+    names = ["My energy", "Jobs", "Projects", "Clusters", "Carbon", "Operations", "Admin"]
     assert [name for _address, name, _mark in found] == names
     assert [client.get(address, follow=True).status_code for address, _name, _mark in found] == [200] * len(names)
 

@@ -67,6 +67,12 @@ ADDRESSES: dict[str, list[str]] = {
     "reports/<sha256>/withdraw/": [f"/reports/{64 * '0'}/withdraw/"],
     "waste/": ["/waste/", f"/waste/?{PERIOD}", "/waste/?days=365"],
     "waste/lines/": ["/waste/lines/", f"/waste/lines/?{PERIOD}"],
+    "projects/": ["/projects/", "/projects/?page=2"],
+    **{
+        f"projects/<name>/{part}": [f"/projects/{name}/{part}?{PERIOD}{more}" for name in ("physics", "none")
+                                    for more in ("", "&group=state&format=json")]
+        for part in ("", "energy.csv", "budget/", "members/")
+    },
     "jobs/": [f"/jobs/{query}" for query in SEARCHES],
     "jobs.csv": [
         *(f"/jobs.csv{query}" for query in SEARCHES),
@@ -132,6 +138,7 @@ ADDRESSES: dict[str, list[str]] = {
         "/api/v1/clusters/alpha/carbon-intensity?since=2025-03-10&until=2025-03-11",
         "/api/v1/users/me?since=2025-03-10&until=2025-03-11", "/api/v1/projects/physics?since=2025-03-10",
         f"/api/v1/projects/{PROJECT}?since=2025-03-10&until=2025-03-11", "/api/v1/users/me?since=never",
+        f"/api/v1/projects/{PROJECT}/months?since=2025-03-01&until=2025-04-01",
         *(f"/api/v1/jobs/alpha/{job}" for job in ("123", "36_1", "36_*", "400", "401", "nothing")),
     ],
     "admin/": ["/admin/", "/admin/measurements/job/", "/admin/measurements/batch/"],
@@ -146,6 +153,9 @@ NAMING = [
 NAMED = [(ID, "555555555"), (f"{RAW_ARRAY}_1", "555555555_1"), (SLUID, "s5555555555555"), (f"{RAW_ARRAY}_*", "5555_*")]
 ASKED = [
     ("/jobs/?user={}", USER, "nobody55"), ("/jobs.csv?user={}", USER, "nobody55"),
+    ("/projects/{}/", PROJECT, "nothing-here"), ("/projects/{}/energy.csv", PROJECT, "nothing-here"),
+    ("/projects/{}/budget/", PROJECT, "nothing-here"), ("/projects/{}/members/", PROJECT, "nothing-here"),
+    ("/api/v1/projects/{}/months", PROJECT, "nothing-here"),
     ("/jobs/?array={}", RAW_ARRAY, "555555555"), ("/jobs.csv?array={}", RAW_ARRAY, "555555555"),
     ("/jobs/?q={}", NAME, "XQ-NOTHING-HERE"), ("/jobs.csv?q={}", NAME, "XQ-NOTHING-HERE"),
 ]  # fmt: skip

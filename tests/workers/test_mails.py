@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -36,9 +35,10 @@ def server() -> Iterator[MailServer]:
         yield found
 
 
-@pytest.fixture
-def site(any_farm: Farm, tmp_path: Path) -> Site:
-    """Five people, each with a job in the week from 2 March 2026, booked."""
+@pytest.fixture(scope="module")
+def base(any_farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """Five people, each with a job in the week from 2 March 2026, booked; nobody works on it."""
+    tmp_path = tmp_path_factory.mktemp("input")
     found = small_site(any_farm, tmp_path)
     found.do(*power(tmp_path / "p.csv", steady("2026-03-03"), interval="3600"))
     ran = [
@@ -49,6 +49,12 @@ def site(any_farm: Farm, tmp_path: Path) -> Site:
     found.do("attribute")
     found.evaluate(MAKE_PEOPLE)
     return found
+
+
+@pytest.fixture
+def site(base: Site) -> Site:
+    """A copy of it."""
+    return base.copy()
 
 
 def begin(site: Site, server: MailServer, at: str, pause: str = "") -> Running:

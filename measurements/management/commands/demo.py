@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 from measurements.demo.cluster import CLUSTER_NAME, NODES
 from measurements.demo.helper import EVERYTHING, helping
 from measurements.demo.lots import FINE_DAYS, Lot, plan_lots
+from measurements.demo.members import declare_members
 from measurements.demo.note import OtherLayout, Simulated, read_note, write_note
 from measurements.demo.people import LOOK_AS, OPERATOR, PASSWORD, PERMISSIONS
 from measurements.demo.progress import Progress
@@ -55,6 +56,7 @@ class Command(BaseCommand):
             self._say("Simulated cluster: nothing new.")
         else:
             self._simulate(done, now_s)
+        declare_members()
         self._create_logins()
 
     def _simulate(self, done: Simulated, now_s: int) -> None:

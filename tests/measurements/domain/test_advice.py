@@ -168,7 +168,7 @@ def test_idle_gpus_of_a_failed_job_are_in_its_energy_already() -> None:
 
 def core_job(key: int, **said: Any) -> dict[str, Any]:
     """10 h on 16 of 64 cores, 4 of them busy, on a node that draws 320 W without work."""
-    node = {"nodes": 1, "node_cpus": 64, "node_idle_w": 320.0, "node_memory_bytes": 128 * GIB}
+    node: dict[str, Any] = {"nodes": 1, "node_cpus": 64, "node_idle_w": 320.0, "node_memory_bytes": 128 * GIB}
     return job(key, hours=10, cpus=16, total_cpu_s=40 * HOUR_S, **node) | said
 
 

@@ -393,3 +393,19 @@ def test_what_is_carried_over_is_withheld_with_the_period_before(project: Projec
     found = state_of(project, who=who)
     assert found.carried_known
     assert kwh(found.account.carried) == pytest.approx(600.0)
+
+
+def test_what_a_leader_is_not_shown_before_the_period_is_in_no_interval_either(project: Project) -> None:
+    budget(project, 3000.0)
+    used_by(SIX, BEGIN, [10.0, 30.0] * 91)
+    who = leader(project)
+    before = state_of(project, who=who)
+    use(BEGIN - 20 * DAY, [500.0] * 20, username="ann")
+    after = state_of(project, who=who)
+    assert before.at_end == after.at_end
+    later = noon(date(2026, 2, 20))
+    UsageDay.objects.filter(day__gte=later.date()).delete()
+    with_past = state_of(project, later, who=who)
+    UsageDay.objects.filter(day__lt=BEGIN).delete()
+    assert with_past.at_end == state_of(project, later, who=who).at_end
+    assert with_past.at_end is not None
