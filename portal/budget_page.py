@@ -89,8 +89,7 @@ def _card(state: BudgetState, zone: ZoneInfo) -> Card:
         chart=chart,
         unit=unit,
         columns=_columns(state),
-        # Where only the sum may be shown there are no days.
-        rows=budget_rows(state, unit, zone) if unit and not state.limited else [],
+        rows=budget_rows(state, unit, zone) if unit else [],
     )
 
 

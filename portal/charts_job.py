@@ -14,9 +14,10 @@ from measurements.selectors.curve import JobCurve
 from measurements.selectors.node_jobs import JobName
 from portal.charts import Payload, line
 from portal.csvs import Cell
-from portal.quantities import Unit
+from portal.quantities import Unit, number
 from portal.wording_job import part_name
 
+DASH = "–"  # no data
 WIDTH = 1_000.0  # of the bands' drawing
 LANE, NARROWEST = 12.0, 3.0  # px
 GAP = 2.0
@@ -26,6 +27,17 @@ STRIP = 160.0  # px of a node's strip, beyond which its lanes are narrower
 def part_lines(curve: JobCurve, unit: Unit) -> list[Payload]:
     """Lines of parts, in the unit of the sum."""
     return [line(_("of which %(part)s") % {"part": part_name(p.family)}, p.curve, unit) for p in curve.parts]
+
+
+def beside_table(curve: JobCurve, unit: Unit) -> dict[str, list[str]]:
+    """What the chart draws beside the sum, for its table: a column a node, if they are several, and one a part."""
+    nodes = {node.node: node.curve for node in curve.nodes} if curve.drawn_nodes > 1 else {}
+    parts = {_("of which %(part)s") % {"part": part_name(p.family)}: p.curve for p in curve.parts}
+    return {name: _texts(one.mean_w, unit) for name, one in (nodes | parts).items()}
+
+
+def _texts(watts: FloatArray, unit: Unit) -> list[str]:
+    return [DASH if np.isnan(value) else number(value / unit.size) for value in watts.tolist()]
 
 
 # --- The curve as CSV ---------------------------------------------------------------------------

@@ -49,6 +49,7 @@ PLACES: tuple[tuple[str, Any, Allowed], ...] = (
     ("operations", _("Operations"), _operates),
     ("admin:index", pgettext_lazy("navigation", "Admin"), lambda user: user.is_staff),
 )
+BELOW_ENERGY = ("energy-jobs", "calendar", "waste", "report-preview")  # "/" is the beginning of every address
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
@@ -74,4 +75,5 @@ def navigation(request: HttpRequest) -> list[Place]:
 def _current(path: str, address: str) -> str:
     if path == address:
         return "page"
-    return "true" if address != reverse("energy") and path.startswith(address) else ""
+    below = [reverse(name) for name in BELOW_ENERGY] if address == reverse("energy") else [address]
+    return "true" if path.startswith(tuple(below)) else ""

@@ -52,10 +52,13 @@ def drawn_part(report: JobReport, curve: JobCurve) -> dict[str, Any]:
     payload, unit = charts.power_curve(curve, ZoneInfo(timezone.get_default_timezone_name()), _assumed_w(report))
     payload["parts"] = charts_job.part_lines(curve, unit)
     here = part_query(report.job, curve, curve.shown)
+    beside = charts_job.beside_table(curve, unit)
+    buckets = charts.curve_rows(curve.total)
     return {
         "chart": payload,
         "unit": unit,
-        "rows": charts.curve_rows(curve.total),
+        "rows": list(zip(buckets, zip(*beside.values(), strict=True) if beside else [()] * len(buckets), strict=True)),
+        "beside": list(beside),
         "curve_sentence": wording_curve.shown_sentence(curve),
         "curve_period": wording_curve.span_words(curve.shown),
         "curve_csv": f"{here}&format=csv",

@@ -104,11 +104,8 @@ def _months_later(day: date, months: int) -> date:
 
 
 def _bounded(day: date | None) -> date | None:
-    if day is not None and not EARLIEST_YEAR <= day.year < LATEST_YEAR:
-        raise forms.ValidationError(
-            _("Give days of the years %(first)d to %(last)d."),
-            params={"first": EARLIEST_YEAR, "last": LATEST_YEAR - 1},
-        )
+    if day is not None and not EARLIEST_YEAR <= day.year <= LATEST_YEAR:
+        raise forms.ValidationError(_("Give days between 1971 and 2100."))
     return day
 
 

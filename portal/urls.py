@@ -2,7 +2,9 @@
 
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
+from django.templatetags.static import static
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from portal.api import api
 from portal.views import (
@@ -87,6 +89,7 @@ urlpatterns = [
     path("login/", Login.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("language/", include("django.conf.urls.i18n")),
+    path("favicon.ico", RedirectView.as_view(url=static("favicon.svg")), name="favicon"),  # of what is no page of ours
     path("livez", health.live, name="livez"),
     path("readyz", health.ready, name="readyz"),
     path("api/v1/", api.urls),

@@ -103,6 +103,8 @@ def nothing_sentence(state: BudgetState) -> str:
         return _("It begins on %(day)s.") % {"day": _day(state.budget.first)}
     if state.until is None:
         return _("What is used of it is not shown to you: it is of too few people, or began before your role did.")
+    if state.until < state.budget.first:
+        return _("Its first day is not over: what is used of it is shown from tomorrow on.")
     if state.account.available <= 0:
         return _("Nothing is available: the period before was overdrawn by as much as this one has, or more.")
     if state.coverage is None:
@@ -127,10 +129,8 @@ def _used(state: BudgetState) -> str:
         said = _("%(share)s was used.") % values
     else:
         said = _("%(share)s used after %(elapsed)s %(period)s.") % values
-    if state.until and state.until < min(state.budget.last, state.today):
-        said += " " + _("That is up to %(day)s: what came later is of too few people to be shown yet.") % {
-            "day": _day(state.until)
-        }
+    if state.limited and state.until and state.phase is Phase.RUNNING:
+        said += " " + _("That is up to the end of %(day)s.") % {"day": _day(state.until)}
     return said
 
 
@@ -253,6 +253,8 @@ def status(state: BudgetState) -> tuple[str, str]:
     """Class and word of a mark."""
     if state.phase is Phase.COMING:
         return "off", _("not begun")
+    if state.until is None:
+        return "gap", _("not shown")
     if nothing_sentence(state):
         return "gap", _("not known")
     if state.account.remaining <= 0:

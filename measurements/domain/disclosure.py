@@ -93,7 +93,7 @@ def _safe(people: People, codes: Sequence[IntArray], k: int) -> bool:
     pairs = np.unique(np.column_stack([cell.ravel(), people.person])[people.counted], axis=0)
     heads = np.bincount(pairs[:, 0], minlength=len(cells))
     table = _table(cells)
-    return True
+    return _rank(table[heads >= k]) == _rank(table)
 
 
 def _table(cells: IntArray) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
@@ -51,8 +51,11 @@ class Book:
         asked = Asked(min(firsts), today, zone, Granularity.DAY, Dimension.STATE)
         newest_ms = Node.objects.aggregate(newest=Max("last_sample_ms"))["newest"]
         newest = today if newest_ms is None else datetime_from_ms(newest_ms).astimezone(zone).date()
-        until = {pk: _until(one, who, zone, today) for pk, one in needed.items()}
-        return cls(usage(Scope(projects=names), asked), before, today, min(today, newest) - DAY, until, who)
+        complete = min(today, newest) - DAY
+        # Whoever sees sums only never gets two that differ by a day: what is used is that of the forecast.
+        limited = who is not None and who.sees is Sees.TOTALS
+        until = _untils(needed.values(), who, zone, complete if limited else today)
+        return cls(usage(Scope(projects=names), asked), before, today, complete, until, who)
 
     @property
     def limited(self) -> bool:
@@ -89,13 +92,26 @@ def _sees_all(who: Access | None) -> bool:
     return who is None or (who.sees is not Sees.TOTALS and who.since is None)
 
 
-def _until(budget: Budget, who: Access | None, zone: ZoneInfo, today: date) -> date | None:
-    """Up to which day its use is shown; leaders see nothing before their role began."""
+def _untils(budgets: Iterable[Budget], who: Access | None, zone: ZoneInfo, today: date) -> dict[int, date | None]:
+    """Up to which day their use is shown; leaders see nothing before their role began."""
+    known: dict[tuple[date, date, tuple[str, ...]], date | None] = {}
+    found = {}
+    for one in budgets:
+        asked = (one.first, one.last, tuple(sorted(one.counted_states)))
+        if asked not in known:
+            known[asked] = _until(*asked, who, zone, today)
+        found[one.pk] = known[asked]
+    return found
+
+
+def _until(
+    first: date, last: date, states: tuple[str, ...], who: Access | None, zone: ZoneInfo, today: date
+) -> date | None:
     if who is None:
-        return min(budget.last, today)
-    if who.since is not None and budget.first < who.since:
+        return min(last, today)
+    if who.since is not None and first < who.since:
         return None
-    return sum_shown_until(who, budget.first, budget.last, zone, today, budget.counted_states)
+    return sum_shown_until(who, first, last, zone, today, states)
 
 
 def _before(budget: Budget, budgets: Sequence[Budget]) -> Budget | None:

@@ -234,8 +234,11 @@ def _may(one: Release | None, name: str) -> bool:
 def _footprint(cells: Cells, whole: Footprint, currency: str) -> Footprint:
     """The sums of what is shown, with the factors' names and without their weights: those would say more."""
 
+    ran = cells.elapsed_s > 0  # elsewhere 0 is no figure
+
     def known(values: FloatArray) -> float | None:
-        return None if np.isnan(values).all() else float(np.nansum(values))
+        some = values[ran]
+        return None if np.isnan(some).all() else float(np.nansum(some))
 
     cost = known(cells.cost)
     return Footprint(

@@ -210,7 +210,7 @@ def _answer(asked: Asked, bounds: IntArray, span: _Days, frame: pd.DataFrame, pr
     first_hour = midnight + frame["first_hour"].to_numpy(np.int64)
     found = quartered(owner, first_hour, records).inside(int(bounds[0]) // QUARTER_MS, int(bounds[-1]) // QUARTER_MS)
     figure = _footprint(frame, found, _reserved_h(owner, first_hour, records, bounds), prices, span)
-    currency = max(figure.cost, key=lambda name: abs(figure.cost[name]), default="")
+    currency = _main_currency(figure)
     groups, group = _groups(_names(frame, asked), found)
     bar = np.searchsorted(bounds // QUARTER_MS, found.at, side="right") - 1
     shape = (len(bounds) - 1, len(groups))
@@ -325,6 +325,15 @@ def _footprint(
             node_hours[kind] = np.bincount(day[of_kind], reserved[2][of_kind], count).astype(np.float64)
         figures.append(footprint(metered_j, filled_j, price, embodied_of(node_hours, price.embodied)))
     return together(figures)
+
+
+def _main_currency(figure: Footprint) -> str:
+    """The one in which most of the energy is priced: amounts of two currencies can't be held against each other."""
+    drawn_j: dict[str, float] = {}
+    for share in figure.shares.get(Part.TARIFF, ()):
+        name = share.origin.unit.partition("/")[0]
+        drawn_j[name] = drawn_j.get(name, 0.0) + share.weight_j
+    return max(sorted(drawn_j), key=lambda name: drawn_j[name], default="")
 
 
 def _quarters(frame: pd.DataFrame, found: Quartered, prices: Mapping[int, PriceList], bounds: IntArray) -> Quarters:

@@ -167,6 +167,7 @@ def _unreached(digest: Digest, fault: Exception) -> Outcome | None:
 
 def reason(fault: Exception) -> str:
     """What a server said against a mail: its code and words."""
+    words: bytes | str
     if isinstance(fault, SMTPRecipientsRefused):
         code, words = next(iter(fault.recipients.values()))
     elif isinstance(fault, SMTPResponseException):

@@ -29,7 +29,10 @@ def project_months(viewer: User | AnonymousUser, name: str, since: date, until: 
 
 def _rows(found: Totals) -> list[dict[str, Any]]:
     cells = found.usage.cells
-    energy, filled, grams = (_sums(part) for part in (cells.energy_j, cells.filled_j, cells.location_g))
+    energy, filled, grams = (
+        _sums(np.where(cells.elapsed_s > 0, part, np.nan))
+        for part in (cells.energy_j, cells.filled_j, cells.location_g)
+    )
     return [
         {
             "month": month.strftime("%Y-%m"),

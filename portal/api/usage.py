@@ -40,8 +40,8 @@ class UsageQuestion(Schema):
     def bounded(self) -> UsageQuestion:
         """Days in order, and no more bars than can be answered at once."""
         first, last = self.days()
-        if not EARLIEST_YEAR <= first.year <= last.year < LATEST_YEAR and first <= last:
-            raise ValueError(f"give days of the years {EARLIEST_YEAR} to {LATEST_YEAR - 1}")
+        if first.year < EARLIEST_YEAR or last.year > LATEST_YEAR:
+            raise ValueError(f"give days between {EARLIEST_YEAR} and {LATEST_YEAR}")
         if last < first:
             raise ValueError("last lies before first")
         longest = MOST_HOURS_DAYS if self.bars is Granularity.HOUR else LONGEST_DAYS

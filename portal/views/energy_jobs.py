@@ -101,6 +101,6 @@ def _address(request: HttpRequest, row: int) -> str:
 def _states(jobs: tuple[DrawnJob, ...]) -> dict[str, Any]:
     """How many of them are not measured, and how many still run: neither is 0."""
     return {
-        "unmeasured": sum(job.inside_j is None for job in jobs),
+        "unmeasured": sum(job.inside_j is None and not job.running for job in jobs),
         "running": sum(job.running for job in jobs),
     }

@@ -35,7 +35,7 @@ function drawn(data, series) {
     role: series.role,
     pointBackgroundColor: hue,
     // The last of what is used; where only a sum is shown, it is all there is.
-    pointRadius: ({ dataIndex }) => (series.role === "used" && (series.values[dataIndex + 1] ?? null) === null ? 4 : 0),
+    pointRadius: ({ dataIndex }) => (series.role !== "forecast" && (series.values[dataIndex + 1] ?? null) === null ? 3.5 : 0),
     backgroundColor: faded(hue, AREA),
     fill: series.role === "used" ? "origin" : false,
   });

@@ -18,6 +18,7 @@ GROUPS = {
     "pricing": "priced anew",
     "serving": "commands ingest and book",
     "open_day": "curve",
+    "browser": "first view",
     "large": "peak memory",
 }
 

@@ -63,7 +63,8 @@ function check(canvas) {
   if (words(canvas.getAttribute("aria-describedby")).length < 20) say("has no sentence");
   const chart = window.Chart.getChart(canvas);
   if (window.Chart.defaults.animation !== false || chart.options.animation) say("moves");
-  const cells = [...figure.querySelectorAll("table td")].map((cell) => numberOf(cell.textContent)).filter(Boolean);
+  const table = document.getElementById(canvas.getAttribute("aria-details")) ?? figure.querySelector("table");
+  const cells = [...(table?.querySelectorAll("td") ?? [])].map((cell) => numberOf(cell.textContent)).filter(Boolean);
   if (!cells.length) say("has no table of figures");
   const looks = new Map();
   for (const dataset of chart.data.datasets) {

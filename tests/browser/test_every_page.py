@@ -128,6 +128,7 @@ EXEMPT = {
     "set_language": "takes POST and leads on",
     "look-as": "takes POST and leads on",
     "story": "leads on",
+    "favicon": "leads on",
     "livez": "for machines",
     "readyz": "for machines",
 }

@@ -45,6 +45,7 @@ def _parts() -> list[Part]:
     found += [Part(who, march) for who in PEOPLE[:6]]
     found += [Part(LEADER, march), Part("gwen", date(2025, 3, 31))]
     found += [Part(who, march, account=SUB) for who in ("adam", "beth")]  # too few of their own
+    found += [Part(who, date(2025, 5, 12)) for who in (*PEOPLE[:4], LEADER)]  # five with the leader
     return found
 
 

@@ -112,7 +112,8 @@ def test_no_data_not_measured_not_known_and_withheld_are_different_sentences(pro
     assert unknown.sentence == "Jobs ran, but no carbon intensity is known: the amount is not known."
     assert withheld.sentence.startswith("What is used of it is not shown to you")
     for found in (nothing, unknown, withheld):
-        assert (found.chart, found.tiles, found.rows, found.status) == (None, [], [], "not known")
+        assert (found.chart, found.tiles, found.rows) == (None, [], [])
+    assert [found.status for found in (nothing, unknown, withheld)] == ["not known", "not known", "not shown"]
 
 
 def test_nothing_measured_is_not_nothing_used(project: Project) -> None:
@@ -270,19 +271,27 @@ def test_days_of_a_zone_with_a_change_of_the_clock_end_at_its_midnights(project:
     assert lengths_h[28] == 23.0
 
 
-def test_whoever_sees_the_sum_only_gets_a_point_and_no_table(project: Project) -> None:
+def test_whoever_sees_the_sum_only_gets_a_point_and_where_it_leads(project: Project) -> None:
     add(project)
     used_by(SIX, BEGIN, [10.0] * 182)
-    who = leader(project)
-    found = card(project, who)
-    assert plain(found.sentence).startswith("60 % used after 50 % of the year. At this pace it ends at 121 %")
+    used_by(SIX, NOW.date(), [600.0])
+    found = card(project, leader(project))
+    assert plain(found.sentence).startswith(
+        "60 % used after 49 % of the year. That is up to the end of 1 July 2026. At this pace"
+    )
+    assert "At this pace it ends at 121 %" in plain(found.sentence)
     chart = found.chart
     assert chart is not None
     used = chart["series"][0]["values"]
     assert [value for value in used if value is not None] == [1.82]
-    assert len(chart["t"]) <= 4
-    assert found.rows == []
-    assert "Show as table" not in page(project, who)
+    assert chart["titles"] == ["Begin", "1 Jul 2026", "31 Dec 2026"]
+    assert [row[:3] for row in found.rows] == [["1 Jul 2026", "1.82", "1.82"], ["31 Dec 2026", "–", "3.65"]]
+
+
+def test_on_its_first_day_whoever_sees_the_sum_only_is_told_to_come_back(project: Project) -> None:
+    add(project, 300.0, NOW.date(), date(2026, 9, 30))
+    used_by(SIX, BEGIN, [10.0] * 183)
+    assert card(project, leader(project)).sentence.startswith("Its first day is not over:")
 
 
 # --- The page -------------------------------------------------------------------------------------------

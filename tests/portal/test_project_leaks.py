@@ -119,6 +119,25 @@ def test_what_is_shown_is_not_nothing() -> None:
     assert found.failed_j[0] is None  # one person's
 
 
+def test_where_no_intensity_and_no_tariff_is_known_nothing_is_said_of_emissions_and_cost() -> None:
+    client = client_of(LEADER)
+    context: Any = client.get(f"/projects/{PROJECT}/?first=2025-01-01&last=2025-05-31").context
+    assert [bool(tile.shown) for tile in context["tiles"]] == [True, False, False, True]
+    rows = client.get(f"/api/v1/projects/{PROJECT}/months?since=2025-01-01&until=2025-06-01").json()
+    assert [(row["shown"], row["emissions_g_co2e"]) for row in rows] == [
+        (True, None), (False, None), (True, None), (False, None), (False, None),
+    ]  # fmt: skip
+
+
+def test_whoever_looks_does_not_count() -> None:
+    who = access(User.objects.get(username=LEADER), PROJECT)
+    assert who is not None
+    found = totals(who, [date(2025, 5, 1)], UTC, SHOWN_GROUPS[0])
+    assert found is not None
+    assert found.shown == (False,)
+    assert found.usage.energy_j == 0.0
+
+
 def test_the_sum_is_told_and_its_failed_part_where_enough_people_failed() -> None:
     with override_settings(SMALLEST_GROUP=3):
         who = access(User.objects.get(username=LEADER), PROJECT)

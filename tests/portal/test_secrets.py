@@ -132,6 +132,7 @@ ADDRESSES: dict[str, list[str]] = {
     "logout/": ["/logout/"],
     "language/": ["/language/setlang/"],
     "livez": ["/livez"],
+    "favicon.ico": ["/favicon.ico"],
     "readyz": ["/readyz"],
     "api/v1/": [
         "/api/v1/openapi.json", "/api/v1/clusters", "/api/v1/clusters/alpha?since=2025-03-10&until=2025-03-11",

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from django.core.management import call_command
+from django.http import StreamingHttpResponse
 from django.test import Client, override_settings
 from django.utils import timezone
 
 from measurements.domain.usage import Granularity
-from measurements.models import Job, Node, NodeState
+from measurements.models import Cluster, Job, Node, NodeState, PublishedValue, Supply
 from measurements.selectors.own_timing import own_timing
-from measurements.selectors.usage import Asked, Quarters, Scope, usage
+from measurements.selectors.usage import Asked, Dimension, Quarters, Scope, usage
+from measurements.services.pricing import add_supply
 from portal.charts_carbon import hour_rows
 from portal.forms import Compare, Period, Span
 from portal.quantities import Unit
@@ -24,6 +29,7 @@ from portal.usage_metric import comparable
 from portal.usage_view import Metric, View
 from portal.wording_usage import before_words, hour_name, usage_sentences
 from tests.conftest import People
+from tests.measurements.statement_world import AFTER, declare, series
 from tests.portal import world
 from tests.portal.world import DAY_S, PERIOD
 
@@ -50,7 +56,7 @@ def test_a_period_at_the_end_of_time_is_no_fault_of_the_server(
 ) -> None:
     client.force_login(people.alice)
     assert [client.get(f"{page}?{period}").status_code for page in PAGES] == [200] * len(PAGES)
-    assert b"Give days of the years 1971 to 2099." in client.get(f"/?{period}").content
+    assert b"Give days between 1971 and 2100." in client.get(f"/?{period}").content
     answer = client.get(f"/api/v1/users/me/usage?{period}")
     assert answer.status_code in (200, 422)
 
@@ -86,6 +92,13 @@ def odd(db: None, own_var: Path, tmp_path: Path) -> None:
     world.run("attribute")
 
 
+def text_of(client: Client, address: str) -> str:
+    """A table to take away."""
+    answer = client.get(address)
+    assert isinstance(answer, StreamingHttpResponse)
+    return b"".join(answer.streaming_content).decode()
+
+
 def rows_of(client: Client, query: str) -> dict[int, Any]:
     """The rows of the page's table by the hour they begin with."""
     found = client.get(f"/?{PERIOD}&{query}").context["bars"].rows
@@ -116,7 +129,7 @@ def test_what_is_not_measured_has_no_emissions_and_no_cost_of_0(
     rows = rows_of(client, f"metric={metric}")
     assert rows[6].note == "not measured"
     assert rows[1].parts == ("–", "–"), "thin has no factor, dark no meter"
-    sent = b"".join(client.get(f"/energy.csv?{PERIOD}&metric={metric}&bars=day").streaming_content).decode()
+    sent = text_of(client, f"/energy.csv?{PERIOD}&metric={metric}&bars=day")
     assert sent.splitlines()[1].split(",")[2] == ""
 
 
@@ -156,7 +169,7 @@ def test_names_are_text_on_every_page_and_in_every_file(odd: None, people: Peopl
         assert b"<b>" not in html
     assert b"Of these jobs only: Workload: a/b+c." in client.get(f"/report/?{PERIOD}&workload=a/b%2Bc").content
     for format_, quoted in (("csv", True), ("csv-de", True), ("json", False)):
-        sent = b"".join(client.get(f"/energy/jobs.csv?{PERIOD}&format={format_}").streaming_content).decode()
+        sent = text_of(client, f"/energy/jobs.csv?{PERIOD}&format={format_}")
         assert ("'=cmd" in sent) is quoted, format_
 
 
@@ -237,12 +250,6 @@ def test_times_that_were_not_measured_alike_are_not_compared(odd: None, people: 
     assert not comparable(week, worse, Metric.WASTE, market=False)
 
 
-def test_costs_in_two_currencies_are_not_compared(odd: None) -> None:
-    euros = usage(Scope(username="alice"), Asked(date(2025, 3, 10), date(2025, 3, 10), ZoneInfo("UTC")))
-    other = replace(euros, currency="CHF")
-    assert not comparable(replace(euros, currency="EUR"), other, Metric.COST, market=False)
-
-
 def test_a_bar_s_address_keeps_the_filter_it_was_drawn_with(odd: None, people: People, client: Client) -> None:
     client.force_login(people.alice)
     links = client.get(f"/?{PERIOD}&group=workload&workload=a/b%2Bc").context["chart"]["links"]
@@ -272,3 +279,71 @@ def test_hours_that_are_not_over_are_not_0() -> None:
     assert found.energy_j[9] == 0
     assert np.isnan(found.energy_j[10:]).all()
     assert hour_rows(found, Unit("Wh", 3600.0))[10][1] == "–"
+
+
+# --- Several clusters -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(odd: None, tmp_path: Path) -> None:
+    """Besides alpha (CHF): beta, priced in JPY, with a tenth of the energy; gamma, without a tariff, with as much."""
+    for name in ("beta", "gamma"):
+        power = "".join(f"{DAY_S + 60 * minute},m1,100,node\n" for minute in range(2 * 60 + 1))
+        files = {
+            "nodes": "node,node_type,cpus,gpus,idle_w,rated_w\nm1,fat,4,0,50,300\n",
+            "power": f"timestamp,node,watts,channel\n{power}",
+            "jobs": "job_id,user,account,state,start,end,nodes,submit,name,cpus\n"
+            f"1,alice,x,COMPLETED,{DAY_S},{DAY_S + 2 * 3600},m1,{DAY_S},n,4\n",
+        }
+        for kind, text in files.items():
+            (tmp_path / f"{kind}-{name}.csv").write_text(text, encoding="utf-8")
+        for command, kind in (("load_nodes", "nodes"), ("ingest_power", "power"), ("ingest_jobs", "jobs")):
+            call_command(command, str(tmp_path / f"{kind}-{name}.csv"), "--cluster", name, stdout=StringIO())
+        call_command("attribute", "--cluster", name, stdout=StringIO())
+    declare(Cluster.objects.get(name="alpha"), "tariff", 0.25, unit="CHF/kWh")
+    declare(Cluster.objects.get(name="beta"), "tariff", 40.0, unit="JPY/kWh")
+
+
+def test_the_cost_is_in_the_currency_of_most_energy_and_says_of_how_much(
+    three: None, people: People, client: Client
+) -> None:
+    client.force_login(people.alice)
+    page = client.get(f"/?{PERIOD}&metric=cost&group=cluster&bars=day")
+    found = page.context["usage"]
+    assert found.currency == "CHF"
+    assert found.cost == pytest.approx(1.7 * 0.25, rel=0.01)
+    tile = next(tile for tile in page.context["tiles"] if tile.metric is Metric.COST)
+    assert tile.beside == "for 80.9\u00a0% of the energy"
+    table = page.context["bars"]
+    assert [column.name for column in table.columns] == ["alpha", "beta", "gamma"]
+    assert table.rows[0].parts[1:] == ("–", "–")
+    assert found.footprint.cost["JPY"] == pytest.approx(0.2 * 40, rel=0.01), "shown besides"
+
+
+def test_costs_in_two_currencies_are_not_compared(three: None) -> None:
+    day = date(2025, 3, 10)
+    francs, yen = (
+        usage(Scope(username="alice"), Asked(day, day, ZoneInfo("UTC"), filters={Dimension.CLUSTER: (name,)}))
+        for name in ("alpha", "beta")
+    )
+    assert (francs.currency, yen.currency) == ("CHF", "JPY")
+    assert comparable(francs, francs, Metric.COST, market=False)
+    assert not comparable(francs, yen, Metric.COST, market=False)
+
+
+def test_with_every_factor_known_what_is_not_measured_still_reads_as_no_0(
+    odd: None, people: People, client: Client
+) -> None:
+    alpha, years = Cluster.objects.get(), series("years", "consumption")
+    PublishedValue.objects.create(series=years, start=date(2025, 1, 1), g_per_kwh=400.0)
+    add_supply(Supply(cluster=alpha, yearly=years), AFTER)
+    declare(alpha, "tariff", 0.3, unit="EUR/kWh")
+    client.force_login(people.charlie)
+    page = client.get(f"/?{PERIOD}")
+    tiles = page.context["tiles"]
+    assert [(tile.shown, tile.why) for tile in tiles] == [("", "not measured")] * 4
+    text = re.sub(r"<script.*?</script>|<[^>]*>", " ", page.content.decode(), flags=re.DOTALL)
+    assert re.findall(r"(?<![\d.,-])0(?:&nbsp;|\s)\s*(?:Wh|g CO₂e|EUR|mg)", text) == []
+    client.force_login(people.alice)
+    tiles = {tile.metric: tile for tile in client.get(f"/?{PERIOD}").context["tiles"]}
+    assert tiles[Metric.EMISSIONS].shown == "681\u00a0g\u00a0CO₂e"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import WriteTransport
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,7 +43,7 @@ class MailServer:
         mail: Any = message_from_bytes(content, policy=policy.default)
         self.taken += [(recipient, mail) for recipient in envelope.rcpt_tos]
         if not self.last_word:
-            assert server.transport is not None
+            assert isinstance(server.transport, WriteTransport)
             server.transport.abort()
         return self.last_word or "250 nobody hears this"
 

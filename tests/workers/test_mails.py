@@ -60,7 +60,8 @@ def site(base: Site) -> Site:
 def begin(site: Site, server: MailServer, at: str, pause: str = "") -> Running:
     """A process that sends what is due."""
     paused = [f"measurements.services.digests.{pause}"] if pause else []
-    return site.start("evaluate", SEND.format(port=server.port, at=at), pause=paused)
+    source = SEND.format(port=server.port, at=at)
+    return site.start("evaluate", source, pause=paused, set={"measurements.services.digests.TURN_S": 600.0})
 
 
 def states(site: Site) -> Counter[str]:

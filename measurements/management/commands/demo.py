@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from measurements.demo.cluster import CLUSTER_NAME, NODES
 from measurements.demo.helper import EVERYTHING, helping
 from measurements.demo.lots import FINE_DAYS, Lot, plan_lots
-from measurements.demo.members import declare_members
+from measurements.demo.members import declare_budgets, declare_members
 from measurements.demo.note import OtherLayout, Simulated, read_note, write_note
 from measurements.demo.people import LOOK_AS, OPERATOR, PASSWORD, PERMISSIONS
 from measurements.demo.progress import Progress
@@ -57,6 +57,7 @@ class Command(BaseCommand):
         else:
             self._simulate(done, now_s)
         declare_members()
+        declare_budgets()
         self._create_logins()
 
     def _simulate(self, done: Simulated, now_s: int) -> None:

@@ -318,9 +318,10 @@ def leader(project: Project, since: date | None = None) -> Access:
 def test_a_leader_of_many_sees_the_sum_and_no_days(project: Project) -> None:
     budget(project, 3000.0)
     used_by(SIX, BEGIN, [10.0] * 182)
+    used_by(SIX, NOW.date(), [600.0])
     found = state_of(project, who=leader(project))
     assert found.limited
-    assert found.until == NOW.date()
+    assert found.until == NOW.date() - DAY, "the sums of used and forecast do not differ by today"
     assert kwh(found.account.used) == pytest.approx(1820.0)
     assert len(found.cumulated) == 0
     assert found.at_end is not None
@@ -409,3 +410,12 @@ def test_what_a_leader_is_not_shown_before_the_period_is_in_no_interval_either(p
     UsageDay.objects.filter(day__lt=BEGIN).delete()
     assert with_past.at_end == state_of(project, later, who=who).at_end
     assert with_past.at_end is not None
+
+
+def test_on_the_first_day_a_leader_sees_nothing_yet(project: Project) -> None:
+    budget(project, 300.0, NOW.date(), date(2026, 9, 30))
+    used_by(SIX, BEGIN, [10.0] * 183)
+    found = state_of(project, who=leader(project))
+    assert found.until == NOW.date() - DAY
+    assert (found.account.used, len(found.cumulated)) == (0.0, 0)
+    assert found.fan is NoForecast.NO_USE
