@@ -86,7 +86,9 @@ def power_curve(curve: JobCurve, zone: ZoneInfo, assumed_w: float | None) -> tup
 
 def _run_marks(curve: JobCurve) -> list[Payload]:
     """Where runs after the first begin, if that is shown."""
-    named = [{"at": at, "label": _("run %(number)d") % {"number": i}} for i, at in enumerate(curve.runs_ms, 1)]
+    named: list[Payload] = [
+        {"at": at, "label": _("run %(number)d") % {"number": i}} for i, at in enumerate(curve.runs_ms, 1)
+    ]
     return [run for run in named[1:] if curve.shown.start_ms <= run["at"] < curve.shown.end_ms]
 
 

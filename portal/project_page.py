@@ -85,7 +85,7 @@ def _in_detail(who: Access, asked: UsageQuestion) -> dict[str, Any]:
     earlier = view.period.before(view.compare, asked.today)
     if who.since is not None and earlier.first < who.since and "tiles" in context:
         context["tiles"] = [replace(tile, change="") for tile in context["tiles"]]
-        context["sentences"] = context["sentences"][:-1]
+        context["sentences"] = wording_usage.own_sentences(context["usage"], view)
     found: Usage = context["usage"]
     months = [found.begins[i] for i in range(len(found.begins))]
     names = [wording_usage.bar_name(month, found.asked.granularity) for month in months]
@@ -155,8 +155,9 @@ def _before(who: Access, view: View, months: list[date], today: date) -> list[da
 def _figures(found: Totals, earlier: Totals | None, view: View, asked: UsageQuestion) -> dict[str, Any]:
     comparable = earlier is not None and all(earlier.shown) and all(found.shown)
     shown = bars(found.usage, view)
-    before = earlier.usage if earlier is not None else found.usage
-    sentences = wording_usage.usage_sentences(found.usage, before, view, asked.today)
+    sentences = wording_usage.own_sentences(found.usage, view)
+    if earlier is not None and comparable:
+        sentences.append(wording_usage.against_sentence(found.usage, earlier.usage, view, asked.today))
     names = [str(date_format(month, pgettext("a month", "F Y"))) for month in found.months]
     energy = found.usage.cells.energy_j.sum(axis=1).tolist()
     rows = [row for row, show in zip(zip(names, found.failed_j, found.idle_j, energy, strict=True), found.shown,
@@ -167,7 +168,7 @@ def _figures(found: Totals, earlier: Totals | None, view: View, asked: UsageQues
         "bars": shown,
         "chart": shown.chart,
         "unit": shown.unit,
-        "sentences": sentences if comparable or len(sentences) < 2 else sentences[:-1],
+        "sentences": [sentence for sentence in sentences if sentence],
         "coverage_sentence": wording_usage.coverage_sentence(found.usage),
         "filled": bool(found.usage.filled_j) and view.metric is Metric.ENERGY,
         "merged": found.merged,

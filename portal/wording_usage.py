@@ -138,22 +138,33 @@ def change(value: float | None, earlier: float | None) -> str:
 
 def usage_sentences(usage: Usage, earlier: Usage, view: View, today: date) -> list[str]:
     """The chart in words: the largest bar, the largest group, and the time before."""
+    against = against_sentence(usage, earlier, view, today)
+    return [*own_sentences(usage, view), *([against] if against else [])]
+
+
+def own_sentences(usage: Usage, view: View) -> list[str]:
+    """The chart in words, without the time before; or why there is no figure."""
     total = total_of(usage, view.metric, market=view.market)
-    when = before_words(view.compare, view.period, today, earlier)
     if total is None:
         return [_not_known(usage, view.metric)]
-    found = [_most(usage, view), _largest(usage, view, total)]
-    before = total_of(earlier, view.metric, market=view.market)
+    return [sentence for sentence in (_most(usage, view), _largest(usage, view, total)) if sentence]
+
+
+def against_sentence(usage: Usage, earlier: Usage, view: View, today: date) -> str:
+    """The time before, or why the two are not compared; empty where there is nothing to say."""
+    total, before = (total_of(each, view.metric, market=view.market) for each in (usage, earlier))
+    when = before_words(view.compare, view.period, today, earlier)
+    if total is None:
+        return ""
     if not earlier.elapsed_s:
-        found.append(_("%(when)s no job ran.") % {"when": when})
-    elif before is None:
-        found.append(_("%(when)s it is not known.") % {"when": when})
-    elif not comparable(usage, earlier, view.metric, market=view.market):
-        found.append(_unlike(usage, earlier, view, when))
-    elif view.metric is not Metric.COST:
-        quantity = "emissions" if view.metric is Metric.EMISSIONS else "energy"
-        found.append(compared(when, total, before, quantity))
-    return [sentence for sentence in found if sentence]
+        return _("%(when)s no job ran.") % {"when": when}
+    if before is None:
+        return _("%(when)s it is not known.") % {"when": when}
+    if not comparable(usage, earlier, view.metric, market=view.market):
+        return _unlike(usage, earlier, view, when)
+    if view.metric is Metric.COST:
+        return ""
+    return compared(when, total, before, "emissions" if view.metric is Metric.EMISSIONS else "energy")
 
 
 def _unlike(usage: Usage, earlier: Usage, view: View, when: str) -> str:

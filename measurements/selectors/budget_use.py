@@ -54,7 +54,7 @@ class Book:
         complete = min(today, newest) - DAY
         # Whoever sees sums only never gets two that differ by a day: what is used is that of the forecast.
         limited = who is not None and who.sees is Sees.TOTALS
-        until = _untils(needed.values(), who, zone, complete if limited else today)
+        until = _untils(needed.values(), who, zone, complete + DAY if limited else today)
         return cls(usage(Scope(projects=names), asked), before, today, complete, until, who)
 
     @property

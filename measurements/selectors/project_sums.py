@@ -20,18 +20,21 @@ def sum_shown_until(
     """Up to which day the project's sum over [first, last] may be shown, so that what months hide stays hidden.
 
     Together with the months that are shown it says what the other days of the sum drew: those must be of k people
-    or of nobody. So at the beginning of a month it may end with the month before. None: not at all. ``states``: if
-    only these count.
+    or of nobody. So it may end before the last month. A time that is not over ends with the last month that is: a sum
+    up to yesterday would give away, from one day to the next, what a single person drew. None: not at all. ``states``:
+    if only these count.
     """
     end = min(last, today)
     if who.sees is not Sees.TOTALS or end < first:
         return end
     frame = who_ran(who.names, first, end, zone)
+    frame = frame[frame["month"] >= first.replace(day=1)]  # a UTC day at the border lies in the month before as well
     if frame.empty or (set(frame["username"]) == {who.viewer} and not others_ever(who)):
         return end
     months = set(shown_months(who, first, end, today)) - ({first.replace(day=1)} if first.day > 1 else set())
     apart = months & releases(who, first, end, zone).keys() if months else set()
-    ends = [end, *(month - DAY for month in reversed(month_starts(first, end)) if month - DAY >= first)]
+    over = [end] if last < today else []
+    ends = [*over, *(month - DAY for month in reversed(month_starts(first, end)) if month - DAY >= first)]
     return next((until for until in ends if _may_sum(who, frame[frame["month"] <= until], apart, states)), None)
 
 

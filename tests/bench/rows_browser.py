@@ -1,4 +1,4 @@
-"""The first view of My energy in a real browser with an empty cache, on a demo of its own: bytes, and until it shows."""
+"""The first view of My energy in a real browser with an empty cache, on a demo of its own."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from measurements.demo.people import STUDENT
+from measurements.demo.people import LEADER, STUDENT
 from tests.browser.looking import SECONDS, Reader, View
-from tests.browser.site_people import DEPUTY, LEADER, peopled_site
+from tests.browser.site_people import DEPUTY, peopled_site
 from tests.services.binaries import CHROMIUM
 from tests.services.browser import DESKTOP
 from tests.services.demo_site import DemoSite

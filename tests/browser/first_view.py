@@ -1,4 +1,4 @@
-"""What the first view of a page costs somebody who was never there: bytes over the wire, and the time until it shows."""
+"""What the first view of a page costs whoever was never there: bytes over the wire, and the time until it shows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ SENT = """
     const every = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
     return every.map(({ name, transferSize }) => [name, transferSize]);
 """
-WAITING = (
-    "return [...document.querySelectorAll('[data-load]')].some((part) => part.getAttribute('aria-busy') === 'true')"
-)
+WAITING = """
+    return [...document.querySelectorAll("[data-load]")].some(
+        ({ dataset }) => !performance.getEntriesByName(new URL(dataset.load, location)).length);
+"""
 LARGEST_PAINT = """
     const [done] = arguments;
     new PerformanceObserver((list) => done(list.getEntries().at(-1).startTime))

@@ -134,7 +134,7 @@ class Reader:
         width, _ = self.view.size
         height = min(int(self.browser.execute_script("return document.documentElement.scrollHeight")), MOST_HEIGHT)
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-        asked = {"captureBeyondViewport": True, "format": "jpeg", "quality": 70, "clip": clip}
+        asked = {"captureBeyondViewport": True, "clip": clip}
         shot = self.browser.execute_cdp_cmd("Page.captureScreenshot", asked)
         file.write_bytes(base64.b64decode(shot["data"]))
 

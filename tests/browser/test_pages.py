@@ -22,7 +22,8 @@ from tests.services.fixtures import OpenBrowser
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NARROWEST = (320, 640)
-PAGES = {"energy": (f"/?{PERIOD}", "energy-chart"), "job": ("/jobs/alpha/123/", "power-chart")}
+TWO_DAYS = "/?first=2025-03-10&last=2025-03-11&bars=day"
+PAGES = {"energy": (f"/?{PERIOD}", "usage-chart"), "job": ("/jobs/alpha/123/", "power-chart")}
 CASES = json.loads((Path(world.__file__).with_name("quantity_cases.json")).read_text(encoding="utf-8"))
 SECONDS = 20.0
 
@@ -96,13 +97,16 @@ def test_a_page_is_drawn_without_complaints_and_fits(
 
 
 def test_the_energy_chart_has_the_table_s_numbers(visit: Visit) -> None:
-    browser = visit(PAGES["energy"][0])
-    chart = drawn(browser, "energy-chart")
-    browser.find_element(By.CSS_SELECTOR, "figure summary").click()
-    cells = [cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "#energy-table tbody td")]
-    assert [d["label"] for d in chart["datasets"]] == ["mixed", "thin"]
-    assert [f"{d['data'][0]:.0f}" for d in chart["datasets"]] == cells[1:3] == ["275", "268"]
-    assert cells[0] == "543"
+    browser = visit(TWO_DAYS)
+    chart = drawn(browser, "usage-chart")
+    browser.find_element(By.ID, "usage-table-name").click()
+    cells = [cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "#usage-table tbody td")]
+    assert {d["label"]: d["data"] for d in chart["datasets"]} == {
+        "dark": [None, None],  # not measured, or no job: no bar either way
+        "mixed": [275, None],
+        "thin": [pytest.approx(268.333), None],
+    }
+    assert cells[:5] == ["543", "–", "275", "268", "600"]
 
 
 def test_the_power_curve_leaves_the_gap_open(visit: Visit) -> None:
@@ -143,17 +147,17 @@ def test_without_scripts_the_table_is_there(visit: Visit) -> None:
     browser = visit(PAGES["energy"][0])
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     browser.refresh()
-    assert browser.find_element(By.ID, "energy-table")
+    assert browser.find_element(By.ID, "usage-table")
     assert "543" in browser.find_element(By.CLASS_NAME, "figure").text
 
 
 @pytest.mark.parametrize("language", ["en-gb", "de"])
 def test_the_browser_writes_quantities_as_the_server_does(visit: Visit, language: str) -> None:
     browser = visit(PAGES["energy"][0])
-    drawn(browser, "energy-chart")
+    drawn(browser, "usage-chart")
     script = """
         const [cases, language, done] = arguments;
-        const table = JSON.parse(document.getElementById("energy-chart-data").textContent).table;
+        const table = JSON.parse(document.getElementById("usage-chart-data").textContent).table;
         import("/static/js/quantities.js").then(({ formatQuantity }) =>
             done(cases.map(({ value, quantity }) => formatQuantity(value, table[quantity], language))));
     """
@@ -161,14 +165,14 @@ def test_the_browser_writes_quantities_as_the_server_does(visit: Visit, language
 
 
 def test_the_keyboard_moves_through_a_chart_and_hears_each_point(visit: Visit) -> None:
-    browser = visit("/?first=2025-03-10&last=2025-03-11")
-    drawn(browser, "energy-chart")
+    browser = visit(TWO_DAYS)
+    drawn(browser, "usage-chart")
     slider = browser.find_element(By.CSS_SELECTOR, ".plot input[type=range]")
-    assert slider.accessible_name.startswith("Energy by day")
+    assert slider.accessible_name.startswith("Energy by node type, day by day")
     slider.send_keys(Keys.HOME)
     said = (slider.get_attribute("aria-valuetext") or "").replace("\u00a0", " ")
-    assert said == "Monday, 10 March 2025; mixed: 275 Wh; thin: 268 Wh; Total: 543 Wh; 67.1 % measured"
-    shown = "return Chart.getChart('energy-chart').tooltip.opacity"
+    assert said == "Monday, 10 March 2025; mixed: 275 Wh; thin: 268 Wh; Total: 543 Wh; 67.0 % measured"
+    shown = "return Chart.getChart('usage-chart').tooltip.opacity"
     assert browser.execute_script(shown) == 1
     slider.send_keys(Keys.ARROW_RIGHT)
     assert slider.get_attribute("aria-valuetext") == "Tuesday, 11 March 2025; –"

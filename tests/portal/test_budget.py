@@ -277,15 +277,15 @@ def test_whoever_sees_the_sum_only_gets_a_point_and_where_it_leads(project: Proj
     used_by(SIX, NOW.date(), [600.0])
     found = card(project, leader(project))
     assert plain(found.sentence).startswith(
-        "60 % used after 49 % of the year. That is up to the end of 1 July 2026. At this pace"
+        "60 % used after 49 % of the year. That is up to the end of 30 June 2026. At this pace"
     )
     assert "At this pace it ends at 121 %" in plain(found.sentence)
     chart = found.chart
     assert chart is not None
     used = chart["series"][0]["values"]
-    assert [value for value in used if value is not None] == [1.82]
-    assert chart["titles"] == ["Begin", "1 Jul 2026", "31 Dec 2026"]
-    assert [row[:3] for row in found.rows] == [["1 Jul 2026", "1.82", "1.82"], ["31 Dec 2026", "–", "3.65"]]
+    assert [value for value in used if value is not None] == [1.81]
+    assert chart["titles"] == ["Begin", "30 Jun 2026", "31 Dec 2026"]
+    assert [row[:3] for row in found.rows] == [["30 Jun 2026", "1.81", "1.81"], ["31 Dec 2026", "–", "3.65"]]
 
 
 def test_on_its_first_day_whoever_sees_the_sum_only_is_told_to_come_back(project: Project) -> None:

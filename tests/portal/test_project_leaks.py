@@ -208,7 +208,7 @@ def test_a_budget_s_sum_says_nothing_of_what_its_months_hide() -> None:
     today = date(2025, 4, 20)
     # February's three people are the year's sum less January and March, so the sum stops before them.
     assert sum_shown_until(who, date(2025, 1, 1), date(2025, 12, 31), UTC, today) == date(2025, 1, 31)
-    assert sum_shown_until(who, date(2025, 3, 1), date(2025, 12, 31), UTC, today) == today
+    assert sum_shown_until(who, date(2025, 3, 1), date(2025, 12, 31), UTC, today) == date(2025, 3, 31), "not today"
     assert sum_shown_until(who, date(2025, 2, 1), date(2025, 2, 28), UTC, today) is None
     assert sum_shown_until(who, date(2025, 3, 13), date(2025, 4, 30), UTC, today) is None
     assert sum_shown_until(who, date(2025, 1, 1), date(2025, 1, 31), UTC, today, states=("FAILED",)) is None
