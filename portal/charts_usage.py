@@ -141,7 +141,7 @@ def _payload(usage: Usage, view: View, columns: Sequence[Column], unit: Unit, jo
         "series": [
             {"label": column.name, "values": [_value(v, unit) for v in column.values.tolist()]} for column in columns
         ],
-        "coverage": [None if np.isnan(c) else round(c, 6) for c in share.tolist()],
+        "coverage": [None if np.isnan(c) else round(c, 4) for c in share.tolist()],
         "links": _links(usage, view, columns, jobs_url) if jobs_url else None,
         "words": {"total": _("Total"), "coverage": _("measured")},
     }

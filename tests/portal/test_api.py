@@ -124,7 +124,8 @@ def test_the_description_names_every_address_and_figure(client: Client, db: None
     assert set(said["paths"]) == {
         f"/api/v1/{path}"
         for path in (
-            "users/me", "users/me/usage", "projects/{name}", "projects/{name}/months", "jobs/{cluster}/{job}", "clusters", "clusters/{name}",
+            "users/me", "users/me/usage", "projects/{name}",
+            "projects/{name}/months", "jobs/{cluster}/{job}", "clusters", "clusters/{name}",
             "clusters/{name}/carbon-intensity",
         )
     }  # fmt: skip

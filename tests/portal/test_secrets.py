@@ -148,7 +148,8 @@ ADDRESSES: dict[str, list[str]] = {
 }  # fmt: skip
 # Addresses that name the secret job: for whom it is not there they answer as for a job that is nowhere.
 NAMING = [
-    "/jobs/alpha/{}/", "/jobs/alpha/{}/?format=csv", "/jobs/alpha/{}/curve.json", "/jobs/alpha/{}/?start=1", "/jobs/compare/?job=alpha/{}",
+    "/jobs/alpha/{}/", "/jobs/alpha/{}/?format=csv", "/jobs/alpha/{}/curve.json",
+    "/jobs/alpha/{}/?start=1", "/jobs/compare/?job=alpha/{}",
     "/jobs/compare/?job=alpha/400&job=alpha/{}", "/jobs/?q={}", "/jobs.csv?q={}", "/api/v1/jobs/alpha/{}",
 ]  # fmt: skip
 NAMED = [(ID, "555555555"), (f"{RAW_ARRAY}_1", "555555555_1"), (SLUID, "s5555555555555"), (f"{RAW_ARRAY}_*", "5555_*")]
