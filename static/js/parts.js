@@ -17,7 +17,7 @@ export function wordsOf(data) {
 
 export function coverageWords(data, at) {
   if ((data.coverage[at] ?? null) === null) return [];
-  return [`${formatNumber(100 * data.coverage[at], language())}\u00a0% ${data.words.coverage}`];
+  return [`${formatNumber(Math.floor(1000 * data.coverage[at] + 1e-9) / 10, language())}\u00a0% ${data.words.coverage}`];
 }
 
 export function axisNumber(value) {
