@@ -104,7 +104,7 @@ def nothing_sentence(state: BudgetState) -> str:
     if state.until is None:
         return _("What is used of it is not shown to you: it is of too few people, or began before your role did.")
     if state.until < state.budget.first:
-        return _("Its first day is not over: what is used of it is shown from tomorrow on.")
+        return _("Its first month is not over: what is used of it is shown by whole months.")
     if state.account.available <= 0:
         return _("Nothing is available: the period before was overdrawn by as much as this one has, or more.")
     if state.coverage is None:

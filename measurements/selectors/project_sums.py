@@ -21,8 +21,8 @@ def sum_shown_until(
 
     Together with the months that are shown it says what the other days of the sum drew: those must be of k people
     or of nobody. So it may end before the last month. A time that is not over ends with the last month that is: a sum
-    up to yesterday would give away, from one day to the next, what a single person drew. None: not at all. ``states``:
-    if only these count.
+    up to yesterday would give away, from one day to the next, what a single person drew; while none is over, it is the day
+    before the first. None: not at all. ``states``: if only these count.
     """
     end = min(last, today)
     if who.sees is not Sees.TOTALS or end < first:
@@ -34,6 +34,8 @@ def sum_shown_until(
     months = set(shown_months(who, first, end, today)) - ({first.replace(day=1)} if first.day > 1 else set())
     apart = months & releases(who, first, end, zone).keys() if months else set()
     over = [end] if last < today else []
+    if not over and not any(month > first for month in month_starts(first, end)):
+        return first - DAY  # none of its months is over yet
     ends = [*over, *(month - DAY for month in reversed(month_starts(first, end)) if month - DAY >= first)]
     return next((until for until in ends if _may_sum(who, frame[frame["month"] <= until], apart, states)), None)
 

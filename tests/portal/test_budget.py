@@ -288,10 +288,10 @@ def test_whoever_sees_the_sum_only_gets_a_point_and_where_it_leads(project: Proj
     assert [row[:3] for row in found.rows] == [["30 Jun 2026", "1.81", "1.81"], ["31 Dec 2026", "–", "3.65"]]
 
 
-def test_on_its_first_day_whoever_sees_the_sum_only_is_told_to_come_back(project: Project) -> None:
+def test_in_its_first_month_whoever_sees_the_sum_only_is_told_to_come_back(project: Project) -> None:
     add(project, 300.0, NOW.date(), date(2026, 9, 30))
     used_by(SIX, BEGIN, [10.0] * 183)
-    assert card(project, leader(project)).sentence.startswith("Its first day is not over:")
+    assert card(project, leader(project)).sentence.startswith("Its first month is not over:")
 
 
 # --- The page -------------------------------------------------------------------------------------------
