@@ -87,7 +87,7 @@ def viewers() -> list[Viewer]:
 
 def _number_of_operators() -> str:
     """How many may see every job at present; one query."""
-    count = User.objects.with_perm(SEE_ALL, backend="django.contrib.auth.backends.ModelBackend").count()
+    count = User.objects.with_perm(SEE_ALL).count()
     text = ngettext(
         "Operators who may see every job: %(count)d person", "Operators who may see every job: %(count)d people", count
     )

@@ -91,7 +91,7 @@ def _only_in_a_demo() -> None:
 def _become(request: HttpRequest, username: str) -> None:
     if request.user.get_username() != username:
         person = get_object_or_404(User, username=username, is_active=True)
-        login(request, person, "django.contrib.auth.backends.ModelBackend")
+        login(request, person)
 
 
 def _next(request: HttpRequest) -> str:

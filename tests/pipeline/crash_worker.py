@@ -266,7 +266,14 @@ def wait(request: Request) -> dict[str, int]:
 def main() -> None:
     """Serve until standard input ends."""
     django.setup()
-    import measurements.services.digests  # noqa: F401 - likewise
+    import measurements.management.commands.attribute
+    import measurements.management.commands.energy
+    import measurements.management.commands.ingest_jobs
+    import measurements.management.commands.ingest_power
+    import measurements.management.commands.load_nodes
+    import measurements.management.commands.seal
+    import measurements.management.commands.tend
+    import measurements.services.digests  # noqa: F401 - warm before the first fork
     import tests.pipeline.ledger_dump  # noqa: F401 - likewise
 
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
