@@ -129,7 +129,7 @@ def test_two_attributions_at_once(bases: Bases) -> None:
         COMPUTE,
         "measurements.services.ledger_rows.replace",
         "measurements.services.rollups.job_totals",
-        "measurements.services.rollups.day_rollups",
+        "measurements.services.rollups.day_usage",
     ],
 )
 def test_input_that_arrives_during_a_rebuild_is_not_lost(bases: Bases, place: str) -> None:
