@@ -54,6 +54,7 @@ _CURES: dict[str, Promise] = {
     "bad hostlist": gettext_lazy("the list of nodes cannot be read: was the column cut? Export with --parsable2"),
     "bad job id": _ID,
     "bad exclusive": gettext_lazy("say true or false, or nothing"),
+    "bad max_rss_bytes": gettext_lazy("write a whole number of bytes, or leave it empty"),
     "bad gpu_indices": gettext_lazy("write them as 0-1 or 0;2, as many as gpus says"),
     "GPU index out of range": gettext_lazy("indices count from 0 within each node, to 62 at most"),
     "not a job": _BROKEN,

@@ -19,7 +19,6 @@ from tests.services.browser import DESKTOP
 from tests.services.demo_site import DemoSite
 from tests.services.fixtures import chromium_here, programs
 
-WHERE = "JOULEBOOK_SCREENSHOTS"
 PLAIN = View("plain", DESKTOP, dark=False, language="en-gb")
 ON_GPUS = """
     SELECT job.job_id FROM measurements_job job JOIN measurements_jobenergy energy ON energy.job_id = job.id
@@ -71,7 +70,7 @@ def frozen(reader: Reader) -> str:
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the pictures of the pages go."""
-    asked = os.environ.get(WHERE, "")
+    asked = os.environ.get("JOULEBOOK_SCREENSHOTS", "")
     place = Path(asked) if asked else tmp_path_factory.mktemp("screenshots")
     place.mkdir(parents=True, exist_ok=True)
     return place
