@@ -21,8 +21,8 @@ def sum_shown_until(
 
     Together with the months that are shown it says what the other days of the sum drew: those must be of k people
     or of nobody. So it may end before the last month. A time that is not over ends with the last month that is: a sum
-    up to yesterday would give away, from one day to the next, what a single person drew; while none is over, it is the day
-    before the first. None: not at all. ``states``: if only these count.
+    up to yesterday would give away, from one day to the next, what a single person drew; while none is over, it is
+    the day before the first. None: not at all. ``states``: if only these count.
     """
     end = min(last, today)
     if who.sees is not Sees.TOTALS or end < first:
