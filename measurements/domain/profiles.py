@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from measurements.domain.slot_sums import expanded
 from measurements.domain.units import HOUR_MS, QUARTER_MS, QUARTERS_PER_DAY, US_PER_MS, US_PER_S, FloatArray, IntArray
 
 HOURS_PER_DAY = 24
@@ -59,11 +60,7 @@ def profiles(rows: Rows, group: IntArray, groups: int) -> FloatArray:
     -----
     When a row's GPUs were idle is known as a sum of the day only: it is spread like the row's energy.
     """
-    joules = np.frombuffer(b"".join(map(bytes, rows.quarters)), "<f8") if len(rows.quarters) else np.zeros(0)
-    lengths = np.array([len(data) // joules.itemsize for data in rows.quarters], np.int64)
-    owner = np.repeat(np.arange(len(lengths)), lengths)
-    before = np.cumsum(lengths) - lengths
-    quarter = rows.first_quarter[owner] + np.arange(len(owner)) - before[owner]
+    owner, quarter, joules = expanded(rows.first_quarter, rows.quarters)
     key = group[owner] * QUARTERS_PER_DAY + quarter
     found = np.zeros((groups, HOURS_PER_DAY, RECORD))
     found[:, :, ENERGY] = _added(key, joules, (groups, HOURS_PER_DAY, QUARTERS_PER_HOUR))

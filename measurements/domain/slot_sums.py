@@ -42,10 +42,25 @@ def slot_sums(
     >>> slot_sums(np.array([4, 5]), [np.array([1.0, 2.0]).tobytes(), np.array([10.0]).tobytes()], 4, 3).tolist()
     [1.0, 12.0, 0.0]
     """
+    _row, quarter, joules = expanded(first_quarter, quarters)
+    return _added(quarter - from_quarter, joules, count)
+
+
+def expanded(first_quarter: IntArray, quarters: Sequence[bytes | memoryview]) -> tuple[IntArray, IntArray, FloatArray]:
+    """
+    Packed quarter hours of k rows one by one: which row each is of, its number, its joules [n].
+
+    ``first_quarter`` numbers the first of each row, by whatever the caller counts.
+
+    Examples
+    --------
+    >>> row, quarter, joules = expanded(np.array([4, 9]), [np.array([1.0, 2.0]).tobytes(), np.array([3.0]).tobytes()])
+    >>> row.tolist(), quarter.tolist(), joules.tolist()
+    ([0, 0, 1], [4, 5, 9], [1.0, 2.0, 3.0])
+    """
     joules = np.frombuffer(b"".join(map(bytes, quarters)), "<f8")
     lengths = np.array([len(data) // joules.itemsize for data in quarters], np.int64)
-    place = _consecutive(first_quarter - from_quarter, lengths)
-    return _added(place, joules, count)
+    return np.repeat(np.arange(len(lengths)), lengths), _consecutive(first_quarter, lengths), joules
 
 
 def spread_evenly(

@@ -13,13 +13,13 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery, Value
 
 from measurements.domain.blame import WASTED
 from measurements.domain.quality import ratio
+from measurements.domain.slot_sums import expanded, first_quarter_of
 from measurements.domain.units import (
     QUARTER_MS,
     US_PER_MS,
     IntArray,
     datetime_from_ms,
     day_from_ms,
-    day_start_ms,
 )
 from measurements.models import Allocation, AllocationEnergy, Cluster, Job, JobQuerySet, NodeConfig
 from measurements.selectors.excused import excused_jobs
@@ -162,12 +162,8 @@ def _inside(rows: pd.DataFrame, jobs: IntArray, start_ms: int, end_ms: int) -> d
     """Per job its joules inside (nan: not measured), covered and elapsed time of those days."""
     place = pd.Series(np.arange(len(jobs)), index=jobs)
     owner = place[rows["job_id"]].to_numpy(np.int64) if len(rows) else np.zeros(0, np.int64)
-    sizes = np.array([len(data) // 8 for data in rows["quarters"]], np.int64)
-    joules = np.frombuffer(b"".join(bytes(data) for data in rows["quarters"]), "<f8")
-    row = np.repeat(np.arange(len(rows)), sizes)
-    midnight = np.array([day_start_ms(day) // QUARTER_MS for day in rows["day"]], np.int64)
-    first = midnight + rows["first_quarter"].to_numpy(np.int64)
-    quarter = first[row] + np.arange(len(row)) - (np.cumsum(sizes) - sizes)[row]
+    midnight = np.array([first_quarter_of(day) for day in rows["day"]], np.int64)
+    row, quarter, joules = expanded(midnight + rows["first_quarter"].to_numpy(np.int64), rows["quarters"].tolist())
     keep = (quarter >= start_ms // QUARTER_MS) & (quarter < -(-end_ms // QUARTER_MS))
     energy = np.bincount(owner[row[keep]], joules[keep], len(jobs))
     covered = np.bincount(owner, rows["covered_us"].to_numpy(np.float64), len(jobs))

@@ -181,7 +181,7 @@ def _one_row_a_job(frame: pd.DataFrame) -> pd.DataFrame:
     numbers = [name for name in _COLUMNS if name not in (*_TEXT, "key", "exclusive")]
     frame[numbers] = frame[numbers].astype(np.float64)
     frame["elapsed_s"] = (frame["run_end_ms"] - frame["run_start_ms"]) / MS_PER_S
-    frame["exclusive"] = frame["exclusive"].eq(True)  # noqa: FBT003 - None: not stated
+    frame["exclusive"] = frame["exclusive"].eq(other=True)  # None: not stated
     if frame["key"].is_unique:
         return frame.assign(held_s=frame["elapsed_s"]).reset_index(drop=True)
     frame["held_s"] = frame.groupby("key")["elapsed_s"].transform("sum")
@@ -224,7 +224,7 @@ def _put_nodes(jobs: pd.DataFrame, asked_for: JobQuerySet) -> None:
     parts = node_parts(chosen, held).reindex(jobs.index)
     for name in ("nodes", "node_cpus", "node_memory_bytes", "node_idle_w"):
         jobs[name] = parts[name]
-    jobs["exclusive"] |= parts["alone"].eq(True)  # noqa: FBT003
+    jobs["exclusive"] |= parts["alone"].eq(other=True)
 
 
 def _evidence(jobs: pd.DataFrame, advised: Advised) -> dict[int, EvidenceJob]:

@@ -10,6 +10,7 @@ import pandas as pd
 from django.db.models import QuerySet
 
 from measurements.domain.blame import NOBODYS, WASTED
+from measurements.domain.slot_sums import expanded, first_quarter_of
 from measurements.domain.units import (
     DAY_MS,
     QUARTER_MS,
@@ -17,7 +18,6 @@ from measurements.domain.units import (
     FloatArray,
     IntArray,
     day_from_ms,
-    day_start_ms,
 )
 from measurements.models import Allocation, AllocationEnergy, Job
 from measurements.selectors.excused import ended_with_a_node
@@ -48,15 +48,12 @@ def inside_of(jobs: IntArray, start_ms: int, end_ms: int) -> Inside:
     frame = frame_of(rows.values_list(*_ROW), _ROW)
     place = pd.Series(np.arange(len(jobs)), index=jobs)
     owner = place[frame["job_id"]].to_numpy(np.int64) if len(frame) else np.zeros(0, np.int64)
-    sizes = np.array([len(data) // 8 for data in frame["quarters"]], np.int64)
-    joules = np.frombuffer(b"".join(bytes(data) for data in frame["quarters"]), "<f8")
-    row = np.repeat(np.arange(len(frame)), sizes)
-    midnight = np.array([day_start_ms(day) // QUARTER_MS for day in frame["day"]], np.int64)
-    first = midnight + frame["first_quarter"].to_numpy(np.int64)
-    quarter = first[row] + np.arange(len(row)) - (np.cumsum(sizes) - sizes)[row]
+    midnight = np.array([first_quarter_of(day) for day in frame["day"]], np.int64)
+    row, quarter, joules = expanded(midnight + frame["first_quarter"].to_numpy(np.int64), frame["quarters"].tolist())
     keep = (quarter >= start_ms // QUARTER_MS) & (quarter < -(-end_ms // QUARTER_MS))
     energy, idle, covered_us = (frame[name].to_numpy(np.float64) for name in ("energy_j", "gpu_idle_j", "covered_us"))
     idle_share = np.divide(idle, energy, out=np.zeros(len(frame)), where=energy > 0)
+    sizes = np.bincount(row, minlength=len(frame))
     kept = np.bincount(row[keep], minlength=len(frame)) / np.maximum(sizes, 1)
     inside_us = np.bincount(owner, covered_us * kept, len(jobs)).astype(np.float64)
     drawn = np.bincount(owner[row[keep]], joules[keep], len(jobs)).astype(np.float64)
@@ -72,7 +69,7 @@ def held_nodes(jobs: QuerySet[Job, Any] | list[int]) -> pd.DataFrame:
     rows = Allocation.objects.filter(run__job__in=jobs).order_by()
     frame = pd.DataFrame(list(rows.values_list(*_HELD.values())), columns=list(_HELD))
     frame["since"] = pd.to_datetime(frame["since"]).to_numpy("datetime64[D]").astype(np.int64)
-    frame["alone"] = frame["alone"].eq(True)  # noqa: FBT003 - None: not stated
+    frame["alone"] = frame["alone"].eq(other=True)  # None: not stated
     numbers = ["node", "end_ms", "node_cpus", "node_memory_bytes", "node_idle_w"]
     frame[numbers] = frame[numbers].astype(np.float64)
     frame["node_memory_bytes"] *= _BYTES_PER_GIB
