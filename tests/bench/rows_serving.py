@@ -88,9 +88,12 @@ class _Reader:
         self.thread.join()
 
     def taken(self) -> Waits:
-        """Those since this was asked last; a page that failed is an error."""
-        if self.faults:
-            raise RuntimeError(self.faults[0])
+        """Those since this was asked last, at least the page being read now; a page that failed is an error."""
+        last = time.monotonic() + PATIENCE_S
+        while not self.waits and not self.faults and time.monotonic() < last:
+            time.sleep(PAUSE_S)
+        if self.faults or not self.waits:
+            raise RuntimeError(self.faults[0] if self.faults else "no page was answered")
         found, self.waits = self.waits, []
         return found
 
