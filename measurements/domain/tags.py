@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 LONGEST_WORKLOAD = 64
 LONGEST_UNIT = 32
+LONGEST_NAME = 32  # of a size, of a target
 PHASES = {
     "training": "training",
     "train": "training",
@@ -26,7 +27,8 @@ PHASES = {
     "interactive": "development",
     "other": "other",
 }
-_KEY = r"(?:workload|phase|work)"
+_ALIASES = {"scenario": "size", "quality": "target", "accuracy": "target"}
+_KEY = r"(?:workload|phase|work|size|target|scenario|quality|accuracy)"
 _PAIR = re.compile(  # a key without a value takes none from the pair behind it
     rf"""(?<![\w.-])({_KEY})\s*=\s*(?:"([^"]*)"|'([^']*)'|(?!{_KEY}\s*=)([^\s,;"']+))""", re.IGNORECASE
 )
@@ -44,6 +46,8 @@ class Tags:
     phase: str = ""  # training, inference, development, other
     work: float | None = None  # units of work done
     unit: str = ""
+    size: str = ""  # of the problem, or the scenario it runs in: lower case
+    target: str = ""  # quality of the result that is asked for: an accuracy, a precision; lower case
 
 
 def declared(comment: str, admin_comment: str = "") -> Tags:
@@ -59,33 +63,54 @@ def declared(comment: str, admin_comment: str = "") -> Tags:
     Examples
     --------
     >>> declared("workload=nnUNet phase=train work=500 epochs")
-    Tags(workload='nnunet', phase='training', work=500.0, unit='epochs')
-    >>> declared("phase=inference", "phase=other; workload='ResNet 50'")
-    Tags(workload='resnet-50', phase='other', work=None, unit='')
+    Tags(workload='nnunet', phase='training', work=500.0, unit='epochs', size='', target='')
+    >>> declared("phase=inference scenario=Offline target=99.9", "phase=other; workload='ResNet 50'")
+    Tags(workload='resnet-50', phase='other', work=None, unit='', size='offline', target='99.9')
     """
-    user, operator = _read(comment), _read(admin_comment)
+    user, operator = read_tags(comment), read_tags(admin_comment)
     work = operator if operator.work is not None else user
-    return Tags(operator.workload or user.workload, operator.phase or user.phase, work.work, work.unit)
+    return Tags(
+        operator.workload or user.workload,
+        operator.phase or user.phase,
+        work.work,
+        work.unit,
+        operator.size or user.size,
+        operator.target or user.target,
+    )
 
 
-def _read(text: str) -> Tags:
+def read_tags(text: str) -> Tags:
+    """The tags of one text."""
     said = {key: (value, after) for key, value, after in _pairs(text)}
-    workload = _workload(said.get("workload", ("", ""))[0])
+    workload = _name(said.get("workload", ("", ""))[0], LONGEST_WORKLOAD)
     phase = PHASES.get(said.get("phase", ("", ""))[0].strip().rstrip(_STOPS).lower(), "")
     amount, unit = _work(*said.get("work", ("", "")))
-    return Tags(workload, phase, amount, unit)
+    size, target = (_name(said.get(key, ("", ""))[0], LONGEST_NAME) for key in ("size", "target"))
+    return Tags(workload, phase, amount, unit, size, target)
+
+
+def tag_name(value: str, longest: int = LONGEST_WORKLOAD) -> str:
+    """A workload, size or target as it is kept: lower case, blanks as hyphens; empty if it is no name.
+
+    Examples
+    --------
+    >>> tag_name("ResNet  50"), tag_name("<b>")
+    ('resnet-50', '')
+    """
+    return _name(value, longest)
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str, str]]:
     """Key, value, and what follows the value."""
     for match in _PAIR.finditer(text):
         value = next((group for group in match.groups()[1:] if group is not None), "")
-        yield match[1].lower(), value, text[match.end() :]
+        key = match[1].lower()
+        yield _ALIASES.get(key, key), value, text[match.end() :]
 
 
-def _workload(value: str) -> str:
+def _name(value: str, longest: int) -> str:
     name = "-".join(value.lower().split()).rstrip(_STOPS)
-    return name if len(name) <= LONGEST_WORKLOAD and _NAME.fullmatch(name) else ""
+    return name if len(name) <= longest and _NAME.fullmatch(name) else ""
 
 
 def _work(value: str, after: str) -> tuple[float | None, str]:

@@ -1,5 +1,6 @@
 """The domain's data; see each module."""
 
+from measurements.models.boards import Board, BoardEvent, Edition, NameConsent, Objection, Seat
 from measurements.models.carbon import (
     FactorImport,
     IntensitySeries,
@@ -51,11 +52,24 @@ from measurements.models.people import (
 )
 from measurements.models.samples import Batch, PendingCorrection, Quarantine, SealedDay, Segment
 from measurements.models.work import Heartbeat, Intake
+from measurements.models.workloads import (
+    JobTags,
+    Phase,
+    Scope,
+    ScopeCheck,
+    TagEdit,
+    TagRule,
+    TagState,
+    WorkloadJob,
+    WorkloadJobQuerySet,
+)
 
 __all__ = [
     "Allocation",
     "AllocationEnergy",
     "Batch",
+    "Board",
+    "BoardEvent",
     "Budget",
     "Channel",
     "ChannelPeriod",
@@ -66,6 +80,7 @@ __all__ = [
     "DirtyJob",
     "DirtyNodeDay",
     "Dismissal",
+    "Edition",
     "FactorImport",
     "Heartbeat",
     "Intake",
@@ -73,8 +88,10 @@ __all__ = [
     "Job",
     "JobEnergy",
     "JobQuerySet",
+    "JobTags",
     "Membership",
     "MeterPeriod",
+    "NameConsent",
     "Node",
     "NodeAlias",
     "NodeConfig",
@@ -82,8 +99,10 @@ __all__ = [
     "NodeHour",
     "NodeState",
     "NodeType",
+    "Objection",
     "PageRead",
     "PendingCorrection",
+    "Phase",
     "PolicyPeriod",
     "PriceDay",
     "Project",
@@ -95,13 +114,21 @@ __all__ = [
     "Report",
     "Role",
     "Run",
+    "Scope",
+    "ScopeCheck",
     "SealedDay",
+    "Seat",
     "Segment",
     "SiteFactor",
     "SlotDay",
     "Statement",
     "Supply",
+    "TagEdit",
+    "TagRule",
+    "TagState",
     "TypeDay",
     "UsageDay",
+    "WorkloadJob",
+    "WorkloadJobQuerySet",
     "leads",
 ]

@@ -65,9 +65,8 @@ class Job(models.Model):
     comment = models.TextField(blank=True)
     admin_comment = models.TextField(blank=True)
     wckey = models.CharField(max_length=255, blank=True)
-    workload = models.CharField(
-        max_length=64, blank=True, db_default="", help_text="What it computes, as its comment says."
-    )
+    submit_line = models.TextField(blank=True, db_default="", help_text="The command that submitted it.")
+    workload = models.CharField(max_length=64, blank=True, db_default="", help_text="What it computes, see JobTags.")
     phase = models.CharField(max_length=16, blank=True, db_default="", help_text="training, inference, …")
     state = models.CharField(_("state"), max_length=32, help_text="Of its last run, in Slurm's spelling.")
     start_ms = models.BigIntegerField(null=True, help_text="Of its first run [ms since 1970, UTC].")

@@ -33,7 +33,7 @@ from measurements.parsers.step_memory import MOST_BYTES
 REQUIRED = ("job_id", "user", "account", "state", "start", "end", "nodes")
 OPTIONAL = (
     *("submit", "partition", "name", "cpus", "gpus", "gpu_indices", "exclusive", "total_cpu_s", "comment"),
-    *("cluster", "max_rss_bytes"),
+    *("cluster", "max_rss_bytes", "admin_comment", "wckey", "submit_line"),
 )
 _YES_NO = {**dict.fromkeys(("true", "1", "yes"), True), **dict.fromkeys(("false", "0", "no"), False), "": None}
 
@@ -75,7 +75,10 @@ def _set_words(record: JobRecord, row: Fields) -> None:
     record.username, record.account = clean(row["user"]), clean(row["account"])
     record.name = clean(row.get("name", ""), NAME_LIMIT)
     record.cluster, record.partition = clean(row.get("cluster", "")), clean(row.get("partition", ""))
-    record.comment = clean(row.get("comment", ""), COMMENT_LIMIT)
+    record.comment, record.admin_comment, record.submit_line = (
+        clean(row.get(name, ""), COMMENT_LIMIT) for name in ("comment", "admin_comment", "submit_line")
+    )
+    record.wckey = clean(row.get("wckey", ""))
 
 
 def _job_id(text: str) -> JobId:

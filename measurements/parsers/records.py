@@ -116,6 +116,7 @@ class JobRecord:
     comment: str = ""
     admin_comment: str = ""
     wckey: str = ""
+    submit_line: str = ""
     shares: list[NodeShare] = field(default_factory=list)
 
 

@@ -269,6 +269,7 @@ def _set_names(record: JobRecord, row: dict[str, str], job: JobId) -> None:
     record.comment = clean(row.get("comment", ""), COMMENT_LIMIT)
     record.admin_comment = clean(row.get("admincomment", ""), COMMENT_LIMIT)
     record.wckey = clean(row.get("wckey", ""))
+    record.submit_line = clean(row.get("submitline", ""), COMMENT_LIMIT)
     record.time_limit_s = _time_limit_s(row)
 
 

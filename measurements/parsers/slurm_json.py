@@ -239,6 +239,7 @@ def _set_names(record: JobRecord, job: Job) -> None:
     )
     wckey = job.get("wckey")
     record.wckey = clean(_text(_object(wckey).get("wckey") or wckey))
+    record.submit_line = clean(_text(job.get("submit_line")), COMMENT_LIMIT)
     sluid = _text(job.get("sluid") or _object(job.get("step_id")).get("sluid"))
     record.sluid = sluid if is_sluid(sluid) else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,3 +15,19 @@ def day_bounds_ms(first: date, last: date, zone: ZoneInfo) -> IntArray:
     """The instants at which the days of ``zone`` from first to last begin, and the last one ends."""
     days = [first + timedelta(days=i) for i in range((last - first).days + 2)]
     return np.array([ms_from_datetime(datetime.combine(day, time.min, zone)) for day in days], np.int64)
+
+
+def together(spans: Iterable[tuple[date, date]]) -> list[tuple[date, date]]:
+    """Spans of days [first, last] in order, those that meet or overlap as one: a database reads fewer ranges.
+
+    >>> [(first.day, last.day) for first, last in together([(date(2026, 3, 5), date(2026, 3, 9)),
+    ...     (date(2026, 3, 1), date(2026, 3, 4)), (date(2026, 3, 11), date(2026, 3, 12))])]
+    [(1, 9), (11, 12)]
+    """
+    found: list[tuple[date, date]] = []
+    for first, last in sorted(spans):
+        if found and first <= found[-1][1] + timedelta(days=1):
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return found

@@ -6,6 +6,8 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 from django.db.models import Q
@@ -29,6 +31,7 @@ from measurements.domain.units import (
     ms_from_datetime,
 )
 from measurements.models import Cluster, PriceDay
+from measurements.selectors.days import together
 from measurements.selectors.in_force import build_prices
 
 _SHAPE = (len(Part), QUARTERS_PER_DAY)
@@ -53,13 +56,13 @@ def price_lists_of(
     clusters: Iterable[int], spans: Sequence[tuple[date, date]], wanted: Collection[date] | None = None
 ) -> list[dict[int, PriceList]]:
     """Likewise of several spans of UTC days [first, last], which may lie apart; still one query."""
-    stored: dict[int, dict[date, PriceList]] = {pk: {} for pk in clusters}
+    stored: dict[int, dict[date, _Stored]] = {pk: {} for pk in clusters}
     days = Q()
-    for first, last in spans:
+    for first, last in together(spans):
         days |= Q(day__gte=first, day__lte=last)
     rows = PriceDay.objects.filter(days, cluster_id__in=list(stored)).order_by("day")
-    for row in rows if stored else ():
-        stored[row.cluster_id][row.day] = _read(row)
+    for pk, day, *row in rows.values_list("cluster_id", "day", *_Stored._fields) if stored else ():
+        stored[pk][day] = _Stored(*row)
     return [{pk: _whole(pk, found, *_days(span, wanted)) for pk, found in stored.items()} for span in spans]
 
 
@@ -69,15 +72,23 @@ def _days(span: tuple[date, date], wanted: Collection[date] | None) -> tuple[lis
     return days, days if wanted is None else wanted
 
 
-def _whole(cluster: int, stored: dict[date, PriceList], days: list[date], wanted: Collection[date]) -> PriceList:
-    missing = [day for day in days if day not in stored]
-    to_build = sorted(set(missing) & set(wanted))
-    found = stored | {day: nothing_known(_quarters_ms(day), 1) for day in missing}
-    if to_build:
-        now_ms = ms_from_datetime(timezone.now())
-        built = build_prices(Cluster.objects.get(pk=cluster), to_build[0], to_build[-1], now_ms)
-        found |= {day: _day_of(built, day) for day in to_build}
-    return joined([found[day] for day in days])
+def _whole(cluster: int, stored: dict[date, _Stored], days: list[date], wanted: Collection[date]) -> PriceList:
+    built = _built(cluster, sorted({day for day in days if day not in stored} & set(wanted)))
+    parts: list[PriceList] = []
+    for texts, each in groupby(days, lambda day: stored[day].texts if day in stored else None):
+        run = list(each)
+        if texts is not None:
+            parts.append(_read(run[0], [stored[day] for day in run]))
+        else:
+            parts += [built[day] if day in built else nothing_known(_quarters_ms(day), 1) for day in run]
+    return joined(parts)
+
+
+def _built(cluster: int, days: Sequence[date]) -> dict[date, PriceList]:
+    if not days:
+        return {}
+    built = build_prices(Cluster.objects.get(pk=cluster), days[0], days[-1], ms_from_datetime(timezone.now()))
+    return {day: _day_of(built, day) for day in days}
 
 
 def _day_of(prices: PriceList, day: date) -> PriceList:
@@ -87,18 +98,35 @@ def _day_of(prices: PriceList, day: date) -> PriceList:
     return PriceList(part.at_ms, part.values, part.origin, part.origins, prices.embodied[place : place + 1])
 
 
-def _quarters_ms(day: date) -> IntArray:
-    return day_start_ms(day) + QUARTER_MS * np.arange(QUARTERS_PER_DAY, dtype=np.int64)
+def _quarters_ms(day: date, days: int = 1) -> IntArray:
+    return day_start_ms(day) + QUARTER_MS * np.arange(days * QUARTERS_PER_DAY, dtype=np.int64)
 
 
 # --- As it is stored -------------------------------------------------------------------------------
 
 
-def _read(row: PriceDay) -> PriceList:
-    values = np.frombuffer(bytes(row.prices), "<f8").reshape(_SHAPE)
-    origin = np.frombuffer(bytes(row.origin), "<i2").reshape(_SHAPE).astype(np.int64)
-    origins = _origins(row.origins)
-    return PriceList(_quarters_ms(row.day), values, origin, origins, (_rates(row.embodied, row.origins),))
+class _Stored(NamedTuple):
+    """A day as it is stored."""
+
+    prices: bytes
+    origin: bytes
+    origins: str
+    embodied: str
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """What days in a row mostly have in common."""
+        return self.origins, self.embodied
+
+
+def _read(first: date, days: Sequence[_Stored]) -> PriceList:
+    """Days in a row that have their texts in common."""
+    values, origin = (
+        np.frombuffer(b"".join(map(bytes, data)), kind).reshape(-1, *_SHAPE).swapaxes(0, 1).reshape(len(Part), -1)
+        for kind, data in (("<f8", [day.prices for day in days]), ("<i2", [day.origin for day in days]))
+    )
+    origins, rates = _origins(days[0].origins), _rates(days[0].embodied, days[0].origins)
+    return PriceList(_quarters_ms(first, len(days)), values, origin.astype(np.int64), origins, (rates,) * len(days))
 
 
 @lru_cache(maxsize=1_024)  # the same on most days

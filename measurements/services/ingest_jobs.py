@@ -14,7 +14,6 @@ from django.db.models import Q
 from measurements.domain.integrate import NOMINAL_WINDOW_MS
 from measurements.domain.nodeday import Policy
 from measurements.domain.slurm import has_ended
-from measurements.domain.tags import declared
 from measurements.domain.units import DAY_MS, MS_PER_S, day_from_ms, ms_from_datetime
 from measurements.models import (
     Allocation,
@@ -33,6 +32,7 @@ from measurements.services.batches import IngestReport, QuarantineDraft, earlier
 from measurements.services.bulk import insert
 from measurements.services.judge import NodeDirectory
 from measurements.services.marks import mark_day, mark_jobs, mark_node_days, sealed_days
+from measurements.services.tags import Tagger, apply_tags, save_tags
 from measurements.store import days_between
 
 JOBS = Batch.Content.JOBS
@@ -57,6 +57,7 @@ _JOB_FIELDS = (
     "comment",
     "admin_comment",
     "wckey",
+    "submit_line",
 )
 _RUN_FIELDS = (
     "sluid",
@@ -119,16 +120,16 @@ def ingest_jobs(
     earlier = earlier_batch(cluster, JOBS, source, what.identity())
     again = set(refused_lines(earlier).tolist()) if earlier else None
     tally = _Tally()
-    directory = NodeDirectory(cluster)
+    directory, tagger = NodeDirectory(cluster), Tagger(cluster)
     held: list[JobRecord] = []
     for chunk in what.parser(source, what.parse, ms_from_datetime(now)):
         _take(cluster, chunk, again, tally, held)
         while len(held) >= CHUNK:
-            _store(directory, held[:CHUNK], tally, dry_run=dry_run)
+            _store(directory, tagger, held[:CHUNK], tally, dry_run=dry_run)
             del held[:CHUNK]
         if progress:
             progress(chunk.read)
-    _store(directory, held, tally, dry_run=dry_run)
+    _store(directory, tagger, held, tally, dry_run=dry_run)
     batch = None if dry_run else _save_batch(cluster, source, what, now, tally)
     return IngestReport(
         source=source.name,
@@ -172,7 +173,9 @@ def _save_batch(cluster: Cluster, source: Source, what: JobsInput, now: datetime
     return batch
 
 
-def _store(directory: NodeDirectory, records: Sequence[JobRecord], tally: _Tally, *, dry_run: bool) -> None:
+def _store(
+    directory: NodeDirectory, tagger: Tagger, records: Sequence[JobRecord], tally: _Tally, *, dry_run: bool
+) -> None:
     """Write some records in one transaction, with the marks of what they change."""
     if not records:
         return
@@ -187,7 +190,7 @@ def _store(directory: NodeDirectory, records: Sequence[JobRecord], tally: _Tally
                 tally.stored += 1
             else:
                 tally.duplicates += 1
-        writer.flush()
+        writer.flush(tagger)
         if dry_run:
             transaction.set_rollback(True)
 
@@ -318,9 +321,6 @@ class _Writer:
         changed = {name: value for name, value in said.items() if getattr(job, name) != value}
         for name, value in changed.items():
             setattr(job, name, value)
-        if {"comment", "admin_comment"} & changed.keys():
-            tags = declared(job.comment, job.admin_comment)
-            job.workload, job.phase = tags.workload, tags.phase
         return bool(changed)
 
     def _merge_run(self, run: Run, record: JobRecord) -> bool:
@@ -448,17 +448,19 @@ class _Writer:
 
     # --- writing ------------------------------------------------------------------------------
 
-    def flush(self) -> None:
+    def flush(self, tagger: Tagger) -> None:
         """Write all that was noted."""
         jobs = list(self.touched.values())
         for job in jobs:
             _summarise(job, self._runs_of(job))
+        tags = apply_tags(tagger, jobs)
         # Marks first: who is booking one of these node-days finishes before what it read is changed.
         mark_node_days(self.cluster, self.marks)
         Job.objects.bulk_create(self.new_jobs, 1000)
         fresh = {id(job) for job in self.new_jobs}
         fields = [*_JOB_FIELDS, *_TAGS, "state", "start_ms", "end_ms"]
         Job.objects.bulk_update([job for job in jobs if id(job) not in fresh], fields, 200)
+        save_tags(jobs, tags)
         Run.objects.bulk_create(self.new_runs, 1000)
         Run.objects.bulk_update(self.changed_runs.values(), _RUN_FIELDS, 200)
         Allocation.objects.filter(pk__in=self.dropped).delete()

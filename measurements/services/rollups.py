@@ -33,6 +33,7 @@ from measurements.services.bulk import insert
 from measurements.services.marks import claim, free, give_back, settle, still_mine
 from measurements.services.pricing import hold, price_day
 from measurements.services.type_days import type_days
+from measurements.services.workload_jobs import workload_rows, write_workload_jobs
 
 JOBS_AT_ONCE = 5_000
 _TOTAL_FIELDS = (
@@ -92,23 +93,27 @@ def _next_jobs(now: datetime, cluster: Cluster | None, at_once: int) -> int | No
     marks = claim(waiting.order_by("pk")[:at_once], now)
     if not marks:
         return 0
-    totals = job_totals(Job.objects.filter(dirty__claimed_by=marks[0].claimed_by))
+    jobs = Job.objects.filter(dirty__claimed_by=marks[0].claimed_by)
+    held = held_by(jobs)
+    totals = summed_by(held, ["job_id"])
+    compared = workload_rows(jobs, held, dict(zip(totals["job_id"], totals["quality"], strict=True)))
     with transaction.atomic():
         current = still_mine(marks)
         kept = {mark.job_id for mark in current}
         rows = [row for row in totals[list(_TOTAL_FIELDS)].itertuples(index=False, name=None) if row[0] in kept]
         JobEnergy.objects.filter(job__dirty__claimed_by=marks[0].claimed_by).delete()
         insert(JobEnergy, ["job", *_TOTAL_FIELDS[1:]], rows)
+        write_workload_jobs(jobs, [row for row in compared if row[0] in kept])
         settle(marks, current)
     give_back(marks)
     return len(marks)
 
 
-def job_totals(jobs: QuerySet[Job]) -> pd.DataFrame:
-    """Totals of some jobs over all their runs, nodes and days, one row a job that holds nodes."""
+def held_by(jobs: QuerySet[Job]) -> pd.DataFrame:
+    """What some jobs held and drew, one row an allocation, filled where nothing was metered."""
     parts = allocation_figures(Allocation.objects.filter(run__job__in=jobs))
     rows = AllocationEnergy.objects.filter(job__in=jobs).order_by("pk").values_list(*BOOKING_FIELDS)
-    return summed_by(fill(by_allocation(parts, frame_of(rows, BOOKING_FIELDS))), ["job_id"])
+    return fill(by_allocation(parts, frame_of(rows, BOOKING_FIELDS)))
 
 
 def _next_day(now: datetime, cluster: Cluster | None) -> int | None:

@@ -90,7 +90,7 @@ class Pseudonyms:
         record.username = self.of("user", record.username)
         record.account = self.of("project", record.account)
         record.name = self.of("name", record.name)
-        record.comment = record.admin_comment = record.wckey = ""
+        record.comment = record.admin_comment = record.wckey = record.submit_line = ""
         if not _SLURM_ID.fullmatch(record.job_id) and not is_sluid(record.job_id):
             record.job_id = self.of("id", record.job_id)  # of another batch system: any word
 

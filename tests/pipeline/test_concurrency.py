@@ -128,7 +128,7 @@ def test_two_attributions_at_once(bases: Bases) -> None:
     [
         COMPUTE,
         "measurements.services.ledger_rows.replace",
-        "measurements.services.rollups.job_totals",
+        "measurements.services.rollups.held_by",
         "measurements.services.rollups.day_usage",
     ],
 )

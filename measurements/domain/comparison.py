@@ -1,0 +1,146 @@
+"""Comparing groups of measured jobs: middle and spread, bootstrap intervals, and ranks that know what can't be told.
+
+The resampling is seeded, so that the same jobs give the same interval, whoever asks; groups that are compared draw
+their own numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from measurements.domain.units import FloatArray
+
+DRAWS = 1_000
+LEVEL = 0.90  # of every interval that is shown
+SEED = 20_221_212
+MOST_AT_ONCE = 4_000_000  # values drawn in one go: bounds the memory
+BANDS = "ABCDE"
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure with the interval it lies in, at the level `LEVEL`."""
+
+    value: float
+    low: float
+    high: float
+
+    def overlaps(self, other: Interval) -> bool:
+        """Whether they share a value: then it can't be told which is less."""
+        return self.low <= other.high and other.low <= self.high
+
+    def below(self, other: Interval) -> bool:
+        """Whether it lies wholly below another one: proven less."""
+        return self.high < other.low
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How some values lie: how many, median and quartiles (linear, as numpy's default), the median's interval."""
+
+    n: int
+    low: float  # first quartile
+    median: float
+    high: float  # third quartile
+    interval: Interval | None  # of the median; None of fewer than two values
+
+
+def spread(values: FloatArray, seed: int = SEED) -> Spread | None:
+    """
+    Of a group's values [n]; None of none.
+
+    The median's interval is the percentile bootstrap's [1]_.
+
+    References
+    ----------
+    .. [1] Efron and Tibshirani, An Introduction to the Bootstrap, Chapman & Hall, 1993, ch. 13.
+
+    Examples
+    --------
+    >>> found = spread(np.array([1.0, 2.0, 3.0, 4.0]))
+    >>> found.n, found.low, found.median, found.high
+    (4, 1.75, 2.5, 3.25)
+    """
+    if not len(values):
+        return None
+    low, middle, high = np.percentile(values, [25, 50, 75]).tolist()
+    return Spread(len(values), low, middle, high, median_interval(values, seed))
+
+
+def median_interval(values: FloatArray, seed: int = SEED) -> Interval | None:
+    """The percentile bootstrap's interval of the median of values [n]; None of fewer than two."""
+    if len(values) < 2:
+        return None
+    generator = np.random.default_rng([seed, len(values)])
+    ordered = np.sort(values)
+    medians = [
+        np.median(ordered[generator.integers(0, len(values), (draws, len(values)))], axis=1)
+        for draws in _lots(len(values))
+    ]
+    return _interval(float(np.median(values)), np.concatenate(medians))
+
+
+def ratio_interval(parts: FloatArray, wholes: FloatArray, seed: int = SEED) -> Interval | None:
+    """
+    Σ parts ÷ Σ wholes over blocks [n], with the percentile bootstrap's interval over the blocks; None without wholes.
+
+    Blocks are resampled together, so that what belongs to one (a day) stays together. Of one block the interval is
+    as wide as can be: 0 to infinity.
+    """
+    total = float(wholes.sum())
+    if total <= 0:
+        return None
+    value = float(parts.sum()) / total
+    if len(parts) < 2:
+        return Interval(value, 0.0, float("inf"))
+    generator = np.random.default_rng([seed, len(parts)])
+    drawn = []
+    for draws in _lots(len(parts)):
+        count = generator.multinomial(len(parts), np.full(len(parts), 1 / len(parts)), draws)
+        above, below = count @ parts, count @ wholes
+        drawn.append(np.divide(above, below, out=np.full(draws, np.inf), where=below > 0))
+    return _interval(value, np.concatenate(drawn))
+
+
+def _lots(size: int) -> list[int]:
+    """How many draws at a time."""
+    at_once = max(1, min(DRAWS, MOST_AT_ONCE // max(size, 1)))
+    return [min(at_once, DRAWS - done) for done in range(0, DRAWS, at_once)]
+
+
+def _interval(value: float, drawn: FloatArray) -> Interval:
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail], method="inverted_cdf").tolist()
+    return Interval(value, min(low, value), max(high, value))
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """Where one of several stands, the least first: no better than ``best``, no worse than ``worst``."""
+
+    best: int  # 1 + those proven less
+    worst: int  # all but those proven more
+
+    def band(self, number: int) -> str:
+        """A to E by the middle of what is possible among so many; who can't be told from anybody is in C."""
+        place = ((self.best + self.worst) / 2 - 0.5) / number
+        return BANDS[min(int(place * len(BANDS)), len(BANDS) - 1)]
+
+
+def ranks(intervals: Sequence[Interval]) -> list[Rank]:
+    """
+    The rank of each of some figures, the least being the first; those whose intervals overlap are not told apart.
+
+    Examples
+    --------
+    >>> ranks([Interval(1, 0.9, 1.1), Interval(1.05, 1, 1.2), Interval(2, 1.9, 2.1)])
+    [Rank(best=1, worst=2), Rank(best=1, worst=2), Rank(best=3, worst=3)]
+    """
+    lows, highs = (np.array([getattr(one, name) for one in intervals]) for name in ("low", "high"))
+    return [
+        Rank(1 + int((highs < low).sum()), len(intervals) - int((lows > high).sum()))
+        for low, high in zip(lows.tolist(), highs.tolist(), strict=True)
+    ]
