@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from django.db.models import QuerySet
+from pandas.core.groupby import SeriesGroupBy
 
 from measurements.domain.figures import estimated_j
-from measurements.domain.scopes import MeterScope, common, scope_of
+from measurements.domain.scopes import MeterScope, scope_of
 from measurements.domain.units import US_PER_S, day_from_ms
 from measurements.models import Job, NodeConfig, WorkloadJob
 from measurements.models.workloads import LOTS
@@ -73,31 +74,28 @@ def lots(jobs: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[tuple[i
 
 def _sums(held: pd.DataFrame) -> pd.DataFrame:
     """By job: what it held and drew."""
-    runs = held.groupby(["job_id", "run_id"]).agg(
-        wall_us=("wall_us", "max"),
-        cpus=("cpus", lambda values: values.sum(min_count=1)),
-        gpus=("gpus", "sum"),
-        nodes=("node_name", "nunique"),
-    )
-    of_runs = runs.groupby("job_id").agg(wall_us=("wall_us", "sum"), cpus=("cpus", "max"), gpus=("gpus", "max"))
+    of_run = held.groupby(["job_id", "run_id"])
+    runs = pd.DataFrame(
+        {"wall_us": of_run["wall_us"].max(), "cpus": of_run["cpus"].sum(min_count=1), "gpus": of_run["gpus"].sum()}
+    ).groupby("job_id")
     by_job = held.groupby("job_id")
     found = pd.DataFrame({name: by_job[column].sum() / unit for name, (column, unit) in _SUMS.items()})
     found["coverage"] = by_job["covered_us"].sum() / by_job["elapsed_us"].sum()
-    found["estimate_j"] = by_job["estimate_j"].agg(lambda values: values.sum(skipna=False))
-    found["node_type"], found["node"] = (by_job[name].agg(_only) for name in ("node_type", "known_node"))
-    found["scope"] = by_job["scope"].agg(lambda values: int(common(map(MeterScope, values))))
-    found["nodes"] = runs["nodes"].groupby("job_id").max()
-    found["runtime_s"] = of_runs["wall_us"] / US_PER_S
-    found["cpus"], found["gpus"] = of_runs["cpus"], of_runs["gpus"].astype(np.int64)
+    found["estimate_j"] = by_job["estimate_j"].sum().where(by_job["estimate_j"].count() == by_job.size())
+    found["node_type"], found["node"] = _only(by_job["node_type"]), _only(by_job["known_node"])
+    found["scope"] = _only(by_job["scope"]).fillna(MeterScope.MIXED).astype(np.int64)
+    found["nodes"] = of_run["node_name"].nunique().groupby("job_id").max()
+    found["runtime_s"] = runs["wall_us"].sum() / US_PER_S
+    found["cpus"], found["gpus"] = runs["cpus"].max(), runs["gpus"].max().astype(np.int64)
     for name in ("node_type", "node", "cpus"):  # may be missing, are whole numbers
         found[name] = found[name].astype("Int64")
     return found
 
 
-def _only(values: pd.Series) -> float:
-    """The one value that all have; nan if they differ, or one is missing."""
-    first = values.iloc[0]
-    return float(first) if (values == first).all() else np.nan
+def _only(values: SeriesGroupBy[Any]) -> pd.Series:
+    """Of each group the one value that all have; nan if they differ, or one is missing."""
+    least = values.min()
+    return least.where((least == values.max()) & (values.count() == values.size()))
 
 
 def _described(held: pd.DataFrame) -> pd.DataFrame:
