@@ -86,6 +86,14 @@ def test_what_the_meter_is_declared_to_leave_out_is_its_scope() -> None:
     assert row("36_1").scope == Scope.NODE_WITHOUT_GPUS
 
 
+def test_nodes_metered_in_different_ways_are_said_to_be_mixed() -> None:
+    channel = Channel.objects.get(node__name="thin1", name="node")
+    ChannelPeriod.objects.filter(channel=channel).delete()
+    ChannelPeriod.objects.create(channel=channel, dc=True)
+    tag("123", "300", workload="wide")
+    assert (row("123").scope, row("300").scope) == (Scope.MIXED, Scope.NODE_AC)
+
+
 def test_a_workload_taken_away_takes_the_row() -> None:
     tag("123", "300", workload="wide")
     assert WorkloadJob.objects.count() == 2
