@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from measurements.domain.units import FloatArray
+from measurements.domain.units import FloatArray, IntArray
 
 DRAWS = 1_000
 LEVEL = 0.90  # of every interval that is shown
@@ -64,8 +64,11 @@ def spread(values: FloatArray, seed: int = SEED) -> Spread | None:
     >>> found.n, found.low, found.median, found.high
     (4, 1.75, 2.5, 3.25)
     """
-    if not len(values):
-        return None
+    return spread_of(values, seed) if len(values) else None
+
+
+def spread_of(values: FloatArray, seed: int = SEED) -> Spread:
+    """`spread` of one value at least."""
     low, middle, high = np.percentile(values, [25, 50, 75]).tolist()
     return Spread(len(values), low, middle, high, median_interval(values, seed))
 
@@ -74,13 +77,46 @@ def median_interval(values: FloatArray, seed: int = SEED) -> Interval | None:
     """The percentile bootstrap's interval of the median of values [n]; None of fewer than two."""
     if len(values) < 2:
         return None
-    generator = np.random.default_rng([seed, len(values)])
+    return _interval(float(np.median(values)), median_draws(values, seed))
+
+
+def median_ratio(above: FloatArray, below: FloatArray, seed: int = SEED) -> Interval | None:
+    """Median of some values ÷ median of others, each resampled by itself; None of fewer than two of either."""
+    if len(above) < 2 or len(below) < 2 or np.median(below) <= 0:
+        return None
+    value = float(np.median(above) / np.median(below))
+    return _interval(value, median_draws(above, seed) / median_draws(below, seed + 1))
+
+
+def median_draws(values: FloatArray, seed: int = SEED) -> FloatArray:
+    r"""
+    Medians of `DRAWS` resamples of values [n], without the resamples.
+
+    Notes
+    -----
+    A resample takes the values at the places ⌈n U_i⌉ in order, for n numbers U_i that are uniform in (0, 1]. The place
+    grows with U, so that the resample's middle values are those at the places of the middle U: one number drawn from
+    the distribution of a uniform order statistic, U_(m) ~ Beta(m, n - m + 1), and for an even n a second one, the
+    least of the n - m above it, instead of n [1]_. It is the same distribution, a thousand times as fast.
+
+    References
+    ----------
+    .. [1] Devroye, Non-Uniform Random Variate Generation, Springer, 1986, ch. V.3.
+    """
+    size = len(values)
+    generator = np.random.default_rng([seed, size])
     ordered = np.sort(values)
-    medians = [
-        np.median(ordered[generator.integers(0, len(values), (draws, len(values)))], axis=1)
-        for draws in _lots(len(values))
-    ]
-    return _interval(float(np.median(values)), np.concatenate(medians))
+    middle = (size + 1) // 2  # from 1
+    lower = generator.beta(middle, size - middle + 1, DRAWS)
+    if size % 2:
+        return ordered[_places(lower, size)]
+    rest = 1.0 - generator.random(DRAWS) ** (1.0 / (size - middle))
+    upper = lower + (1.0 - lower) * rest
+    return (ordered[_places(lower, size)] + ordered[_places(upper, size)]) / 2
+
+
+def _places(uniform: FloatArray, size: int) -> IntArray:
+    return np.clip(np.ceil(uniform * size).astype(np.int64) - 1, 0, size - 1)
 
 
 def ratio_interval(parts: FloatArray, wholes: FloatArray, seed: int = SEED) -> Interval | None:
