@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,9 @@ def prepare(request: Request) -> Countdown:
         module, _, name = dotted.rpartition(".")
         setattr(sys.modules[module], name, value)
     for dotted in request.get("pause", []):
-        module, _, name = dotted.rpartition(".")
-        setattr(sys.modules[module], name, pause(getattr(sys.modules[module], name), Path(request["out"])))
+        name = dotted.rpartition(".")[2]
+        module = import_module(dotted.rpartition(".")[0])
+        setattr(module, name, pause(getattr(module, name), Path(request["out"])))
     return countdown
 
 
