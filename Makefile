@@ -30,6 +30,7 @@ help:
 	@echo "make screenshots  the README's pictures, photographed from a demo of its own"
 
 demo: export JOULEBOOK_TIME_ZONE ?= Europe/Berlin
+demo: export JOULEBOOK_BOARDS_OF_PERSONS ?= 1
 demo: $(VENV)/.locked
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@JOULEBOOK_DEMO=1 $(BIN)/python manage.py demo

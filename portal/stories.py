@@ -14,13 +14,16 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from measurements.demo.boards import NODE_TYPES
 from measurements.demo.cluster import CLUSTER_NAME
 from measurements.demo.note import stories_of
-from measurements.demo.people import OPERATOR, SUSTAINABILITY
+from measurements.demo.people import OPERATOR, STUDENT, SUSTAINABILITY
+from measurements.demo.recipes import NNUNET
 from measurements.demo.stories import Late, Stories, StoryJob
-from measurements.models import Batch
+from measurements.models import Batch, Edition
 from measurements.selectors.compare import MOST_COMPARED
 
+Editions = list[tuple[int, str]]  # number and state
 AROUND = timedelta(hours=12)  # shown behind the end of a silence
 
 
@@ -48,7 +51,8 @@ def stories() -> tuple[Story, ...]:
     found = stories_of(settings.JOULEBOOK_VAR)
     if found is None:
         return ()
-    return tuple(story for story in (tell(found) for tell in _TELLERS) if story.chapters)
+    boards = _editions()
+    return tuple(story for story in (tell(found, boards) for tell in _TELLERS) if story.chapters)
 
 
 def chapter(slug: str) -> Chapter | None:
@@ -56,13 +60,16 @@ def chapter(slug: str) -> Chapter | None:
     return next((c for story in stories() for c in story.chapters if c.slug == slug), None)
 
 
-def _runtime(found: Stories) -> Story:
+def _runtime(found: Stories, _boards: Editions) -> Story:
     chapters = []
     if found.twins:
         pair = (found.twins.busy, found.twins.stalled)
         chapters.append(Chapter("runtime", _("The two jobs side by side"), OPERATOR, _compared(pair)))
     if found.ranking:
         chapters.append(Chapter("ranking", _("A ranking of several jobs"), OPERATOR, _compared(found.ranking.jobs)))
+    if found.nnunet:
+        address = reverse("workload", args=[NNUNET])
+        chapters.append(Chapter("estimate", _("A ranking of node types"), OPERATOR, address))
     return Story(
         _("Six hours are six hours?"),
         _("Jobs of hours on nodes of one type: runtime alone cannot tell who works from who waits. The meter can."),
@@ -70,7 +77,7 @@ def _runtime(found: Stories) -> Story:
     )
 
 
-def _held_gpus(found: Stories) -> Story:
+def _held_gpus(found: Stories, _boards: Editions) -> Story:
     chapters = []
     if found.held_gpus:
         address = reverse("job", args=[CLUSTER_NAME, found.held_gpus.job.job_id])
@@ -82,14 +89,18 @@ def _held_gpus(found: Stories) -> Story:
     )
 
 
-def _nnunet(found: Stories) -> Story:
+def _nnunet(found: Stories, boards: Editions) -> Story:
     chapters = []
     if found.nnunet:
         parts = (
             ("training", _("Training"), found.nnunet.training_gpu + found.nnunet.training_cpu),
             ("inference", _("Inference"), found.nnunet.inference_gpu + found.nnunet.inference_cpu),
         )
-        chapters = [Chapter(slug, label, OPERATOR, _listed(jobs)) for slug, label, jobs in parts]
+        chapters = [Chapter("nnunet", _("Node types side by side"), OPERATOR, reverse("workload", args=[NNUNET]))]
+        chapters += [Chapter(slug, label, OPERATOR, _listed(jobs)) for slug, label, jobs in parts]
+        if boards:
+            board = reverse("board", args=[NODE_TYPES])
+            chapters.append(Chapter("node-types-board", _("The public leaderboard"), STUDENT, board))
     return Story(
         _("GPU or CPU node?"),
         _("The same nnU-Net work several times on both: judged apart for training and inference."),
@@ -97,7 +108,7 @@ def _nnunet(found: Stories) -> Story:
     )
 
 
-def _failing_array(found: Stories) -> Story:
+def _failing_array(found: Stories, _boards: Editions) -> Story:
     chapters = []
     if found.failing_array:
         address = f"{reverse('jobs')}?{urlencode({'array': found.failing_array.array_id})}"
@@ -109,7 +120,7 @@ def _failing_array(found: Stories) -> Story:
     )
 
 
-def _dead_meter(found: Stories) -> Story:
+def _dead_meter(found: Stories, _boards: Editions) -> Story:
     chapters = []
     if found.dead_meter:
         end = datetime.fromtimestamp(found.dead_meter.end_s, UTC) + AROUND
@@ -123,16 +134,35 @@ def _dead_meter(found: Stories) -> Story:
     )
 
 
-def _late(found: Stories) -> Story:
+def _late(found: Stories, boards: Editions) -> Story:
     batch = _late_batch(found.late) if found.late else None
-    chapters = (
+    corrected = next((number for number, state in boards if state == Edition.State.CORRECTED), None)
+    chapters: tuple[Chapter, ...] = (
         (Chapter("late-data", _("The late file"), SUSTAINABILITY, reverse("batch", args=[batch])),) if batch else ()
+    )
+    chapters += tuple(
+        Chapter(slug, label, STUDENT, reverse("edition", args=[NODE_TYPES, edition]))
+        for slug, label, edition in (
+            ("corrected-board", _("A leaderboard, corrected"), f"{corrected}.1"),
+            ("old-edition", _("The edition before it"), str(corrected)),
+        )
+        if corrected
     )
     return Story(
         _("What if a log comes days late?"),
-        _("It goes in as any other: the days it touches are booked anew, and nothing is counted twice."),
+        _(
+            "It goes in as any other: the days it touches are booked anew, and nothing is counted twice. A leaderboard "
+            "that was published without it gets a new edition; the old one stays as it was."
+        ),
         chapters,
     )
+
+
+def _editions() -> Editions:
+    """Those of the public leaderboard, the newest first."""
+    shown = (Edition.State.PUBLISHED, Edition.State.CORRECTED)
+    found = Edition.objects.filter(board__slug=NODE_TYPES, state__in=shown).order_by("-number", "-revision")
+    return list(found.values_list("number", "state"))
 
 
 def _late_batch(late: Late) -> int | None:

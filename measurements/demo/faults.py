@@ -14,9 +14,10 @@ from measurements.domain.units import EPOCH_DAY, MS_PER_S, day_start_ms
 OUTAGE_EVERY_DAYS = 14
 OUTAGE_S = 5_700  # one BMC silent for 95 minutes
 DEAD_FROM_S, DEAD_S = 9 * 3_600, 3 * rhythm.DAY_S  # from 09:00 UTC of every other Sunday
-LATE_NODES = HIGH_MEMORY.nodes
+LATE_NODES = HIGH_MEMORY.nodes[2:]  # those that run nnU-Net every day
 LATE_BY = timedelta(days=5)  # a Tuesday's log comes on Sunday
 LATE_AT_S = 8 * 3_600
+LATE = "power-late-"  # how their files' names begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class LateLog:
 
     @property
     def file_name(self) -> str:
-        return f"power-late-{self.day}-{self.node}.csv"
+        return f"{LATE}{self.day}-{self.node}.csv"
 
 
 def outage(seed: int, day: date) -> Silence | None:

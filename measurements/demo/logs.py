@@ -56,6 +56,7 @@ SACCT_FIELDS = (
     "AllocTRES",
     "NodeList",
     "Comment",
+    "WCKey",
     "JobName",
 )
 EXIT_CODES = {"FAILED": "1:0", "OUT_OF_MEMORY": "0:125", "NODE_FAIL": "1:0"}
@@ -115,7 +116,7 @@ def _sacct_row(run: Run, now_s: int) -> tuple[str, ...]:
     state = run.state if ended else "RUNNING" if started else "PENDING"
     elapsed_s = (run.end_s if ended else now_s) - run.start_s if started else 0
     cpus = run.lane.cpus * len(run.lane.nodes)
-    busy_s = cpus * elapsed_s * run.recipe.profile.mean(run.recipe.profile.cpu) if ended else 0.0
+    busy_s = cpus * elapsed_s * run.profile.mean(run.profile.cpu) if ended else 0.0
     return (
         run.job_id,
         str(run.raw_id),
@@ -138,7 +139,8 @@ def _sacct_row(run: Run, now_s: int) -> tuple[str, ...]:
         str(cpus),
         _alloc_tres(run) if started else "",
         _node_list(run.lane.nodes) if started else "None assigned",
-        run.recipe.comment,
+        run.comment,
+        run.recipe.wckey,
         run.recipe.name,
     )
 

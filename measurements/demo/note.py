@@ -8,7 +8,7 @@ from pathlib import Path
 
 from measurements.demo.stories import Stories, find_stories
 
-LAYOUT = 2  # of the simulated cluster: another one is another cluster
+LAYOUT = 3  # of the simulated cluster: another one is another cluster
 FOLDER = "demo"  # in JOULEBOOK_VAR
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 import numpy as np
@@ -15,8 +15,9 @@ from measurements.domain.units import S_PER_HOUR
 
 MEAN_WAIT_S, LONGEST_WAIT_S = 7_200, 72_000
 LEAST_S = 7_200  # nobody starts a job for less before the operating day ends
-_FATES = ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "OUT_OF_MEMORY")
-_UP_TO = tuple(accumulate((0.87, 0.06, 0.03, 0.03, 0.01)))
+_FATES = {"FAILED": 0.06, "TIMEOUT": 0.03, "CANCELLED": 0.03, "OUT_OF_MEMORY": 0.01}  # as it usually goes
+_UP_TO = tuple(accumulate(_FATES.values()))
+SPREAD = 0.12  # jobs of the same work differ by so much either way
 
 
 @dataclass(slots=True)
@@ -56,7 +57,7 @@ class Plan:
         raw_id = self.take_ids()
         person = self.person(recipe)
         planned_s = min(int(self.rng.uniform(*recipe.hours) * S_PER_HOUR), until_s - 60 - start_s)
-        fate = state or self._fate()
+        fate = state or self._fate(person.habit.careless)
         return self.record(str(raw_id), raw_id, person, recipe, lane, start_s, planned_s, fate, story=story)
 
     def series(self, lane: Lane, recipe: Recipe, start_s: int, factors: Sequence[float], *, story: str) -> int:
@@ -68,13 +69,22 @@ class Plan:
             at_s = self.add(lane, repeated, at_s, at_s + DAY_S, state="COMPLETED", story=story).end_s + 30
         return at_s
 
+    def repeated(self, lane: Lane, recipe: Recipe, start_s: int, people: Sequence[str]) -> int:
+        """The same amount of work by one person after the other, each at their pace; the last one's end."""
+        at_s = start_s
+        for name in people:
+            pace = PEOPLE[name].habit.slow * (1.0 + SPREAD * float(self.rng.uniform(-1, 1)))
+            own = replace(recipe.lasting(recipe.hours[0] * pace), usernames=(name,))
+            at_s = self.add(lane, own, at_s, at_s + DAY_S).end_s + 30
+        return at_s
+
     def person(self, recipe: Recipe) -> Person:
         """One of those who run such jobs."""
         return PEOPLE[recipe.usernames[int(self.rng.integers(len(recipe.usernames)))]]
 
-    def _fate(self) -> str:
-        drawn = float(self.rng.random())
-        return next((fate for fate, bound in zip(_FATES, _UP_TO, strict=True) if drawn < bound), _FATES[0])
+    def _fate(self, careless: float) -> str:
+        drawn = float(self.rng.random()) / careless
+        return next((fate for fate, bound in zip(_FATES, _UP_TO, strict=True) if drawn < bound), "COMPLETED")
 
     def record(
         self,
@@ -99,7 +109,8 @@ class Plan:
         waited_s = min(int(self.rng.exponential(MEAN_WAIT_S)), LONGEST_WAIT_S) + 2
         submit_s = start_s - waited_s if submit_s is None else submit_s
         end_s = start_s + elapsed_s
-        run = Run(job_id, raw_id, person, recipe, lane, submit_s, start_s, end_s, limit_s, state, story)
+        comment = _comment(recipe, lane, person, planned_s)
+        run = Run(job_id, raw_id, person, recipe, lane, submit_s, start_s, end_s, limit_s, state, story, comment)
         self.runs.append(run)
         return run
 
@@ -148,3 +159,11 @@ class Plan:
         again_s = first.end_s + 600
         run = self.record(str(raw_id), raw_id, person, recipe, lane, again_s, planned_s, "COMPLETED", first.end_s)
         return run.end_s
+
+
+def _comment(recipe: Recipe, lane: Lane, person: Person, planned_s: int) -> str:
+    """What the job says of its work: who is slow gets less done in the same time."""
+    if recipe.work is None:
+        return ""
+    share = lane.share(of_gpus=recipe.profile.gpu > 0)
+    return recipe.work.comment(lane.node_type, share, planned_s / S_PER_HOUR / person.habit.slow)

@@ -29,8 +29,11 @@ from measurements.demo.recipes import (
     MOLECULES,
     NNUNET_PREDICT_CPU,
     NNUNET_PREDICT_GPU,
+    NNUNET_PREDICT_HIGHMEM,
+    NNUNET_PREDICT_MIXED,
     NNUNET_TRAIN_CPU,
     NNUNET_TRAIN_GPU,
+    NNUNET_USERS,
     OCEAN_FORECAST,
     PRE_AND_POST,
     PREDICTION,
@@ -62,6 +65,8 @@ HELD_GPUS_ON = (rhythm.TUESDAY, rhythm.FRIDAY)
 ALIGNMENT_ON = (rhythm.MONDAY, rhythm.WEDNESDAY)
 INFERENCE_FACTORS = (0.85, 0.92, 0.97, 1.03, 1.08, 1.15)  # cases differ: how long a repetition takes
 TRAINING_FACTORS = (0.97, 0.99, 1.01, 1.03)
+A_DAY = 3  # nnU-Net inferences of others than the story's, on nodes of each type
+MANY, MANY_ON = 6, rhythm.TUESDAY  # so many on each large node with much memory, on the day whose log comes late
 
 
 def _lanes(partition: str, node: str, cpus: int, count: int, gpus: int = 0) -> list[Lane]:
@@ -70,7 +75,7 @@ def _lanes(partition: str, node: str, cpus: int, count: int, gpus: int = 0) -> l
 
 
 def _plan_exclusive(plan: Plan, seed: int, day: date) -> None:
-    """Whole CPU nodes: two forecasts that run every day, the others alone or in pairs."""
+    """Whole CPU nodes: two forecasts that run every day, nnU-Net on one, the others alone or in pairs."""
     whole = {node: Lane("batch", (node,), CPU.cpus) for node in rhythm.WHOLE_NODES}
     first, second, *others = whole
     plan.add(whole[first], REGIONAL_CLIMATE, plan.at(0.05), plan.end_s, state="COMPLETED")
@@ -80,6 +85,9 @@ def _plan_exclusive(plan: Plan, seed: int, day: date) -> None:
     }
     from_s = dict.fromkeys(others, plan.start_s)
     _plan_cpu_stories(plan, day, whole, from_s)
+    daily = others[-1]
+    at_s = plan.repeated(whole[daily], NNUNET_PREDICT_CPU, plan.at(0.1), _users_of(day))
+    from_s[daily] = plan.repeated(whole[daily], NNUNET_TRAIN_CPU, at_s, _users_of(day)[:1]) + 300
     recipes = (CFD, MEMORY_BOUND, MOLECULES)
     if rhythm.weekday(day) in (rhythm.TUESDAY, rhythm.FRIDAY):
         pair, half_s = Lane("batch", tuple(others[:2]), CPU.cpus), plan.at(float(plan.rng.uniform(9, 15)))
@@ -110,6 +118,12 @@ def _plan_cpu_stories(plan: Plan, day: date, whole: dict[str, Lane], from_s: dic
         from_s[node] = plan.series(whole[node], NNUNET_PREDICT_CPU, begin_s, INFERENCE_FACTORS, story=INFERENCE_CPU)
 
 
+def _users_of(day: date, count: int = A_DAY) -> tuple[str, ...]:
+    """Who uses nnU-Net on an operating day: the same people on nodes of each type, everybody as often."""
+    first = day.toordinal() * A_DAY
+    return tuple(NNUNET_USERS[(first + place) % len(NNUNET_USERS)] for place in range(count))
+
+
 def _plan_shared(plan: Plan, seed: int, day: date) -> None:
     """CPU and high-memory nodes shared by lanes; an array twice a week, a het job every fifth day."""
     nodes = rhythm.SHARED_NODES
@@ -123,7 +137,11 @@ def _plan_shared(plan: Plan, seed: int, day: date) -> None:
     if day.toordinal() % 5 == 0:
         from_s = plan.add_het((big[0], small[0]), PRE_AND_POST, plan.at(0.1))
     for index, lane in enumerate(big):
-        plan.fill(lane, (ASSEMBLY, STATISTICS), from_s if index == 0 else plan.start_s, plan.end_s)
+        begin_s = from_s if index == 0 else plan.start_s
+        if lane.cpus == HIGH_MEMORY.cpus:  # two nodes: each has its share of the day's
+            users = _users_of(day, MANY) if rhythm.weekday(day) == MANY_ON else _users_of(day)[index % 2 :: 2]
+            begin_s = plan.repeated(lane, NNUNET_PREDICT_HIGHMEM, plan.at(0.1), users)
+        plan.fill(lane, (ASSEMBLY, STATISTICS), begin_s, plan.end_s)
     evening_s, night_s = plan.at(13.0), plan.at(23.5)
     if rhythm.array_fails(day):
         arrays = small
@@ -151,7 +169,9 @@ def _plan_gpu(plan: Plan, _seed: int, day: date) -> None:
         from_s = plan.series(whole[3], NNUNET_TRAIN_GPU, plan.at(0.1), TRAINING_FACTORS, story=TRAINING_GPU)
         from_s = plan.series(whole[3], NNUNET_PREDICT_GPU, from_s + 30, INFERENCE_FACTORS, story=INFERENCE_GPU)
     plan.fill(whole[3], (SEGMENTATION,), from_s, plan.end_s)
-    plan.fill(whole[4], (SEGMENTATION, PREDICTION), plan.start_s, plan.end_s)
+    at_s = plan.repeated(whole[4], NNUNET_PREDICT_GPU, plan.at(0.1), _users_of(day))
+    at_s = plan.repeated(whole[4], NNUNET_TRAIN_GPU, at_s, _users_of(day)[:1])
+    plan.fill(whole[4], (SEGMENTATION, PREDICTION), at_s, plan.end_s)
     if rhythm.weekday(day) not in HELD_GPUS_ON:
         plan.fill(whole[5], (SEGMENTATION, EMBEDDING), plan.start_s, plan.end_s)
         return
@@ -160,11 +180,14 @@ def _plan_gpu(plan: Plan, _seed: int, day: date) -> None:
     plan.add(whole[5], IDLE_GPUS, evening_s + 60, plan.end_s, state="COMPLETED", story=HELD_GPUS)
 
 
-def _plan_mixed(plan: Plan, _seed: int, _day: date) -> None:
+def _plan_mixed(plan: Plan, _seed: int, day: date) -> None:
     """Nodes with cores to spare beside two small GPUs: a lane that holds both, and one without."""
+    whole = Lane("mixed", MIXED.nodes[-1:], MIXED.cpus, (0, 1))
+    last_s = plan.repeated(whole, NNUNET_PREDICT_MIXED, plan.at(0.1), _users_of(day))
     for node in MIXED.nodes:
-        plan.fill(Lane("mixed", (node,), 12, (0, 1)), (EMBEDDING, PREDICTION), plan.start_s, plan.end_s)
-        plan.fill(Lane("mixed", (node,), 32), (STATISTICS, REGISTRATION), plan.start_s, plan.end_s)
+        from_s = last_s if node in whole.nodes else plan.start_s
+        plan.fill(Lane("mixed", (node,), 12, (0, 1)), (EMBEDDING, PREDICTION), from_s, plan.end_s)
+        plan.fill(Lane("mixed", (node,), 32), (STATISTICS, REGISTRATION), from_s, plan.end_s)
 
 
 # Begin of the operating day [h UTC] and how it is filled. Two begins, so that at any instant a long job runs.

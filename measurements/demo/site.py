@@ -11,10 +11,12 @@ from pathlib import Path
 from django.conf import settings
 
 from measurements.demo.cluster import CLUSTER_NAME
+from measurements.demo.faults import LATE
 from measurements.demo.logs import nodes_csv, states_csv
 from measurements.demo.lots import Lot, write_lot
 from measurements.demo.note import FOLDER, Simulated, write_bytes, write_note
-from measurements.models import Cluster, DirtyDay, DirtyJob, DirtyNodeDay, Intake
+from measurements.demo.rules import declare_rules
+from measurements.models import Batch, Cluster, DirtyDay, DirtyJob, DirtyNodeDay, Intake
 from measurements.parsers.source import Source
 from measurements.services.attribution import attribute_next_block
 from measurements.services.machine import create_cluster
@@ -39,6 +41,7 @@ def describe(done: Simulated, now_s: int) -> Cluster:
     nodes = Source(write_bytes(folder() / "nodes.csv", nodes_csv().encode()))
     take(Intake.Content.NODES, cluster, nodes, {}, datetime.now(UTC))
     take_states(cluster, done, now_s)
+    declare_rules()
     return cluster
 
 
@@ -72,6 +75,22 @@ def written(lots: list[Lot]) -> Iterator[tuple[Lot, list[Path]]]:
     """Lots with their files, each written when it is asked for."""
     for lot in lots:
         yield lot, write_lot(folder(), lot)
+
+
+def without(held: str, lots: Iterator[tuple[Lot, list[Path]]]) -> Iterator[tuple[Lot, list[Path]]]:
+    """Lots with their files but for one, which `take_late` takes in later."""
+    for lot, paths in lots:
+        yield lot, [path for path in paths if path.name != held]
+
+
+def take_late(cluster: Cluster) -> None:
+    """Take in and book what was held back, if anything was."""
+    waiting = sorted(folder().glob(f"{LATE}*.csv"))
+    known = set(Batch.objects.filter(cluster=cluster, source__contains=LATE).values_list("source", flat=True))
+    paths = [path for path in waiting if not any(source.endswith(path.name) for source in known)]
+    if paths:
+        take_files(cluster, paths)
+        book_all(cluster, lambda _share, _what: None)
 
 
 def book_all(cluster: Cluster, show: Show) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -12,9 +13,12 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client, override_settings
 from pytest_django import DjangoAssertNumQueries
 
+from measurements.demo.boards import LATE_REASON, NODE_TYPES
 from measurements.demo.people import LOOK_AS, PASSWORD, PEOPLE, PERMISSIONS
+from measurements.demo.recipes import NNUNET
 from measurements.demo.stories import StoryJob
-from measurements.models import Batch, JobEnergy, NodeHour
+from measurements.domain.board_document import read
+from measurements.models import Batch, Edition, JobEnergy, NodeHour, WorkloadJob
 from portal.quantities import format_quantity, number, percent
 from portal.stories import stories
 from tests.measurements.demo.test_story_ledger import SINCE, Booked, booked, seconds
@@ -22,7 +26,8 @@ from tests.measurements.demo.test_story_ledger import SINCE, Booked, booked, sec
 __all__ = ["booked"]
 pytestmark = pytest.mark.django_db
 SLUGS = {
-    "runtime", "ranking", "idle-gpus", "training", "inference", "failed-array", "silent-meter", "late-data",
+    "runtime", "ranking", "estimate", "idle-gpus", "nnunet", "training", "inference", "node-types-board",
+    "failed-array", "silent-meter", "late-data", "corrected-board", "old-edition",
 }  # fmt: skip
 
 
@@ -30,7 +35,9 @@ SLUGS = {
 def demo(booked: Booked) -> Iterator[None]:
     """A demo with its people."""
     for username in LOOK_AS.values():
-        person = User.objects.create_user(username, password=PASSWORD)
+        person, _new = User.objects.get_or_create(username=username)
+        person.set_password(PASSWORD)
+        person.save()
         person.user_permissions.set(Permission.objects.filter(codename__in=PERMISSIONS.get(username, ())))
     with override_settings(JOULEBOOK_DEMO=True, JOULEBOOK_VAR=booked.var):
         yield
@@ -76,6 +83,59 @@ def test_a_ranking_flips(client: Client, booked: Booked) -> None:
     shortest = min(jobs, key=lambda job: job.end_s - job.start_s)
     said = f"By runtime alone job {shortest.job_id} comes out most economical; metered, it is job {least.job_id}"
     assert f"{said}: the ranking flips." in told(client, "ranking")
+
+
+def typical(kind: str, field: str, phase: str = "inference") -> float:
+    """The median of the jobs that the workload's page compares, of a unit of work."""
+    rows = WorkloadJob.objects.filter(workload=NNUNET, phase=phase, node_type__name=kind, state="COMPLETED")
+    found = rows.filter(coverage__gte=0.95, quality="metered", excused=False)
+    return float(median(each / work for each, work in found.values_list(field, "work")))
+
+
+def test_runtime_ranks_node_types_the_other_way_round(client: Client, booked: Booked) -> None:
+    assert booked.stories.nnunet
+    page = told(client, "estimate")
+    guessed = number(typical("mixed", "estimate_j") / typical("gpu4", "estimate_j"))
+    metered = number(typical("gpu4", "energy_j") / typical("mixed", "energy_j"))
+    assert f"By the estimate from runtime mixed would draw {guessed} times as much as gpu4" in page
+    assert f"metered it is the other way round: gpu4 drew {metered} times as much for the same work" in page
+
+
+def test_processors_keep_up_in_inference_and_not_in_training(client: Client, booked: Booked) -> None:
+    assert booked.stories.nnunet
+    page = re.sub(r"\s+", " ", told(client, "nnunet"))
+    for phase, words in (("inference", "processors alone are comparable"), ("training", "accelerators pay")):
+        times = number(typical("cpu", "energy_j", phase) / typical("gpu4", "energy_j", phase))
+        said = re.findall(
+            rf"In {phase} [^.]*{words}: on cpu[^.]* {re.escape(times)} \([^)]*\) times what it drew", page
+        )
+        assert said, (phase, times)
+
+
+def test_the_public_leaderboard_says_the_same_without_a_login(client: Client, booked: Booked) -> None:
+    assert booked.stories.nnunet
+    page = told(client, "node-types-board")
+    address = client.get("/demo/stories/node-types-board/")["Location"]
+    newest = Edition.objects.get(board__slug=NODE_TYPES, number=2, state="published")
+    for shown in (page, unescape(Client().get(address).content.decode())):
+        assert newest.sha256 in shown
+        for row in read(newest.frozen).rows:
+            assert row.name in shown
+            assert f"{row.value}" in shown
+
+
+def test_a_leaderboard_is_corrected_after_late_data_and_the_old_edition_is_intact(
+    client: Client, booked: Booked
+) -> None:
+    assert booked.stories.late
+    before, after = Edition.objects.filter(board__slug=NODE_TYPES, number=2).order_by("revision")
+    corrected, old = told(client, "corrected-board"), told(client, "old-edition")
+    assert after.sha256 in corrected
+    assert LATE_REASON in corrected
+    assert "highmem" in corrected
+    assert before.sha256 in old
+    assert after.sha256 not in old.split("<footer")[0].split("</main>")[0].replace(LATE_REASON, "")
+    assert "too much of the time was not measured" in old
 
 
 def test_idle_accelerators(client: Client, booked: Booked) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +14,28 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 from django.db.models import Q, QuerySet
 
+from measurements.demo.boards import LEAST_DAYS, correct_node_types, draft_projects, publish_node_types, publish_people
 from measurements.demo.cluster import CLUSTER_NAME, NODES
 from measurements.demo.helper import EVERYTHING, helping
 from measurements.demo.lots import FINE_DAYS, Lot, plan_lots
 from measurements.demo.members import declare_budgets, declare_members
 from measurements.demo.note import OtherLayout, Simulated, read_note, write_note
-from measurements.demo.people import LOOK_AS, OPERATOR, PASSWORD, PERMISSIONS
+from measurements.demo.people import LOOK_AS, OPERATOR, PASSWORD, PERMISSIONS, SECOND_OPERATOR
 from measurements.demo.progress import Progress
 from measurements.demo.rhythm import DAY_S
-from measurements.demo.site import book_all, describe, folder, take_in, written
+from measurements.demo.site import book_all, describe, folder, take_in, take_late, without, written
+from measurements.demo.stories import Late, find_stories
 from measurements.demo.supply import blow, declare
 from measurements.domain.units import MS_PER_S, day_from_ms, ms_from_datetime
-from measurements.models import Cluster
+from measurements.models import Board, Cluster
+from measurements.services.editions import BoardRefused
 from measurements.services.factors import load_package
 
 DAYS = 400
 SEED = 2212
 SETTLED_S = 3_600  # a later start does not bother with less than this: the running site carries on by itself
 WORTH_A_HELPER_DAYS = 4
-LOGINS = (*LOOK_AS.values(), "bob")
+LOGINS = (*LOOK_AS.values(), SECOND_OPERATOR, "bob")
 TAKING_IN = 0.5  # share of the whole work; the rest is booking and adding up
 
 
@@ -51,17 +55,20 @@ class Command(BaseCommand):
             raise CommandError("--days and --seed are 0 or more")
         _refuse_a_real_site()
         done = _simulated(options["seed"]) or _begun(options["seed"], now_s, options["days"])
+        late = _late_for_boards(done, now_s)
         if now_s - done.until_s < SETTLED_S:
             self._supply(Cluster.objects.get(name=CLUSTER_NAME), done, now_s)
             self._say("Simulated cluster: nothing new.")
         else:
-            self._simulate(done, now_s)
+            self._simulate(done, now_s, late.file_name if late and not Board.objects.exists() else "")
         declare_members()
         declare_budgets()
         self._create_logins()
+        if late:
+            self._boards(late, day_from_ms(done.since_s * MS_PER_S), datetime.fromtimestamp(now_s, UTC))
 
-    def _simulate(self, done: Simulated, now_s: int) -> None:
-        """Write files for [until, now), run the pipeline over them, and note that it is done."""
+    def _simulate(self, done: Simulated, now_s: int, held: str) -> None:
+        """Write files for [until, now), run the pipeline over them but for one that is held back, and note it."""
         lots = plan_lots(done, now_s)
         days = sum(lot.days for lot in lots)
         self._say(f"Simulated cluster: {len(NODES)} nodes, {days:.1f} days. No figure of it is a measurement.")
@@ -70,9 +77,10 @@ class Command(BaseCommand):
         self._supply(cluster, done, now_s)
         progress = Progress(self._print, terminal=self.stderr.isatty())
         if days >= WORTH_A_HELPER_DAYS and _is_shared_database() and (os.cpu_count() or 1) > 1:
-            self._with_helper(cluster, done, lots, progress)
+            self._with_helper(cluster, done, lots, progress, held)
         else:
-            take_in(cluster, done, written(lots), lambda lot: progress.show(_taken(lots, lot), _named(lot)))
+            files = without(held, written(lots))
+            take_in(cluster, done, files, lambda lot: progress.show(_taken(lots, lot), _named(lot)))
         book_all(cluster, lambda share, what: progress.show(TAKING_IN + (1 - TAKING_IN) * share, what))
         progress.end()
         self._say(f"Simulated cluster: booked up to {datetime.fromtimestamp(now_s, UTC):%Y-%m-%d %H:%M} UTC.")
@@ -83,7 +91,7 @@ class Command(BaseCommand):
         declare(cluster, datetime.now(UTC))
         blow(done, datetime.fromtimestamp(now_s, UTC))
 
-    def _with_helper(self, cluster: Cluster, done: Simulated, lots: list[Lot], progress: Progress) -> None:
+    def _with_helper(self, cluster: Cluster, done: Simulated, lots: list[Lot], progress: Progress, held: str) -> None:
         """Two processes: one writes the logs, this one takes them in, and the first books behind it."""
         with helping(folder(), lots) as helper:
 
@@ -91,9 +99,24 @@ class Command(BaseCommand):
                 helper.release(day_from_ms((lot.end_s - DAY_S) * MS_PER_S))
                 progress.show(_taken(lots, lot), _named(lot))
 
-            take_in(cluster, done, helper.written(lots), took)
+            take_in(cluster, done, without(held, helper.written(lots)), took)
             helper.release(EVERYTHING)
             book_all(cluster, lambda share, what: progress.show(TAKING_IN + (1 - TAKING_IN) * share, what))
+
+    def _boards(self, late: Late, since: date, until: datetime) -> None:
+        """Leaderboards: made before the newest late log comes in, and corrected after it. A killed start goes on."""
+        steps: tuple[Callable[[], object], ...] = (
+            lambda: publish_node_types(late),
+            lambda: publish_people(since, until),
+            lambda: draft_projects(until),
+            lambda: take_late(Cluster.objects.get(name=CLUSTER_NAME)),
+            lambda: correct_node_types(late),
+        )
+        for step in steps:
+            try:
+                step()
+            except BoardRefused as refused:
+                self._say(f"Not all leaderboards could be made: {refused}.")
 
     def _create_logins(self) -> None:
         """People to look around as, only where the site says that it is a demo."""
@@ -106,7 +129,9 @@ class Command(BaseCommand):
                 user.set_password(PASSWORD)
                 user.save()
             user.user_permissions.add(*_permissions(name))
-        self._say(f"Log in as {', '.join(LOGINS)}, password '{PASSWORD}'; {OPERATOR} is the operator.")
+        self._say(
+            f"Log in as {', '.join(LOGINS)}, password '{PASSWORD}'; {OPERATOR} and {SECOND_OPERATOR} are operators."
+        )
 
     def _say(self, line: str) -> None:
         self._print(f"{line}\n")
@@ -121,6 +146,13 @@ def _permissions(name: str) -> QuerySet[Permission]:
     of_ours = Permission.objects.filter(content_type__app_label="measurements")
     own = Q(codename__in=PERMISSIONS.get(name, ()))
     return of_ours.filter(own | Q(codename__startswith="view_") if name == OPERATOR else own)
+
+
+def _late_for_boards(done: Simulated, now_s: int) -> Late | None:
+    """The log that comes late in the boards' story; None where there are no people to make boards, or too few days."""
+    if not settings.JOULEBOOK_DEMO or now_s - done.since_s < LEAST_DAYS * DAY_S:
+        return None
+    return find_stories(done.seed, done.since_s, now_s).late
 
 
 def _taken(lots: list[Lot], last: Lot) -> float:

@@ -19,13 +19,15 @@ from django.core.management.base import CommandError
 from django.db import transaction
 from django.test import Client, override_settings
 
+from measurements.demo.boards import LEAST_DAYS
 from measurements.demo.cluster import NODES
+from measurements.demo.faults import LATE
 from measurements.demo.live import LEAST_S, carry_on
 from measurements.demo.note import note_path, read_note
-from measurements.demo.people import LOOK_AS, PASSWORD
+from measurements.demo.people import LOOK_AS, PASSWORD, SECOND_OPERATOR
 from measurements.demo.site import book_all
 from measurements.management.commands.demo import WORTH_A_HELPER_DAYS
-from measurements.models import Batch, Cluster, Job, UsageDay
+from measurements.models import Batch, Cluster, Edition, Job, UsageDay
 from tests.house import ROOT, clean_environment
 
 pytestmark = pytest.mark.django_db
@@ -92,8 +94,33 @@ def test_there_is_somebody_to_look_as_for_every_role(demo_mode: None) -> None:
     run(LATER)
     olga = User.objects.get(username="olga")
     changing = {word.codename for word in olga.user_permissions.all() if not word.codename.startswith("view_")}
-    assert changing == {"manage_factors"}
+    assert changing == {"manage_factors", "manage_workloads", "publish_boards"}
+    omar = User.objects.get(username=SECOND_OPERATOR)
+    assert omar.has_perm("measurements.publish_boards"), "a leaderboard takes two"
     assert olga.has_perm("measurements.view_node")  # what the admin shows
+
+
+def test_its_operators_made_leaderboards_in_every_state_and_the_late_log_came_behind_the_first_edition(
+    demo_mode: None,
+) -> None:
+    with override_settings(BOARDS_OF_PERSONS=True):
+        assert "leaderboards" not in run(NOON, days=LEAST_DAYS)
+    made = Edition.objects.values_list("board__slug", "number", "revision", "state").order_by("pk")
+    expected = [
+        ("nnunet-inference", 1, 0, "published"),
+        ("nnunet-inference", 2, 0, "corrected"),
+        ("failed-jobs", 1, 0, "published"),
+        ("failed-jobs", 2, 0, "review"),
+        ("idle-gpus", 1, 0, "draft"),
+        ("nnunet-inference", 2, 1, "published"),
+    ]
+    assert list(made) == expected
+    late = Batch.objects.get(
+        source__contains=LATE, source__endswith=".csv", stored__gt=0, source__icontains="2025-03-04"
+    )
+    assert late.pk == Batch.objects.latest("pk").pk
+    assert "nothing new" in run(NOON, days=LEAST_DAYS)
+    assert list(made.all()) == expected
 
 
 def test_a_second_start_finds_nothing_new_and_a_later_one_carries_on(demo_mode: None) -> None:

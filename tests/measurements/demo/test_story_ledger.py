@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.test import override_settings
 from pytest_django.plugin import DjangoDbBlocker
 
+from measurements.demo.boards import NODE_TYPES, correct_node_types, publish_node_types
 from measurements.demo.live import carry_on
 from measurements.demo.lots import plan_lots
 from measurements.demo.note import Simulated, read_note
+from measurements.demo.people import OPERATOR, PERMISSIONS, SECOND_OPERATOR
+from measurements.demo.recipes import NNUNET
 from measurements.demo.rhythm import DAY_S
 from measurements.demo.site import book_all, describe, take_in, written
 from measurements.demo.stories import Stories, StoryJob, find_stories
+from measurements.domain.board_document import read
 from measurements.domain.units import MS_PER_S, US_PER_S
-from measurements.models import Batch, Cluster, Job, JobEnergy, Node, NodeConfig, NodeDay, NodeState, TypeDay
+from measurements.models import (
+    Batch,
+    Cluster,
+    Edition,
+    Job,
+    JobEnergy,
+    JobTags,
+    Node,
+    NodeConfig,
+    NodeDay,
+    NodeState,
+    TypeDay,
+    WorkloadJob,
+)
 
 pytestmark = pytest.mark.django_db
 
 SEED = 2212
-SINCE = date(2025, 3, 1)  # a Saturday: nnU-Net; a BMC dies on Sunday, an array fails on Thursday
+SINCE = date(2025, 2, 4)  # four weeks before the day whose log comes late: two editions of a leaderboard
+A_SUNDAY = date(2025, 3, 2)
 FINE_FROM = date(2025, 3, 4)  # a Tuesday: GPUs are held idle, and a log is to come late
 NOW = datetime(2025, 3, 9, 7, 0, tzinfo=UTC)
 DELIVERED = datetime(2025, 3, 9, 8, 30, tzinfo=UTC)
@@ -47,11 +68,22 @@ def booked(
         cluster = simulate(var)
         stories = find_stories(SEED, seconds(SINCE), int(DELIVERED.timestamp()))
         before_s = covered_s(*late(stories))
+        operators()
+        assert stories.late
+        publish_node_types(stories.late)
         while carry_on(DELIVERED):
             pass
         book_all(cluster, lambda _share, _what: None)
+        correct_node_types(stories.late)
         yield Booked(stories, var, before_s)
         transaction.set_rollback(True)
+
+
+def operators() -> None:
+    """The two who make leaderboards."""
+    for name in (OPERATOR, SECOND_OPERATOR):
+        permissions = Permission.objects.filter(codename__in=PERMISSIONS[name])
+        User.objects.create_user(name).user_permissions.set(permissions)
 
 
 def simulate(var: Path) -> Cluster:
@@ -165,7 +197,7 @@ def test_a_dead_bmc_lowers_coverage_and_not_power(booked: Booked) -> None:
     }
     power_w = {day: row.metered_j / (row.covered_us / US_PER_S) for day, row in metered.items()}
     assert {days[0], days[3]} <= power_w.keys()
-    usual_w = power_w[SINCE]
+    usual_w = power_w[days[0] - timedelta(days=1)]
     assert all(watts == pytest.approx(usual_w, rel=0.05) for watts in power_w.values())
 
 
@@ -177,6 +209,55 @@ def test_a_late_log_is_a_batch_of_its_own_and_fills_its_day(booked: Booked) -> N
     (batch,) = Batch.objects.filter(source__endswith=booked.stories.late.file_name)
     assert batch.stored > 2_800
     assert batch.refused == 0
+
+
+def test_several_people_do_the_same_work_on_nodes_of_every_type(booked: Booked) -> None:
+    assert booked
+    rows = WorkloadJob.objects.filter(workload=NNUNET, phase="inference", state="COMPLETED")
+    assert set(rows.values_list("work", "unit", "size")) == {(200.0, "cases", "liver")}
+    for kind in ("cpu", "gpu4", "mixed", "highmem"):
+        people = set(rows.filter(node_type__name=kind).values_list("username", flat=True))
+        assert len(people - {"alice"}) >= 8, kind
+    median_j = {kind: median(of_type(rows, kind, "energy_j")) for kind in ("cpu", "gpu4", "mixed")}
+    assert median_j["cpu"] == pytest.approx(median_j["gpu4"], rel=0.05)
+    assert median(of_type(rows, "mixed", "estimate_j")) > median(of_type(rows, "gpu4", "estimate_j"))
+    assert median_j["mixed"] < 0.9 * median_j["gpu4"], "metered, it is the other way round"
+
+
+def of_type(rows: QuerySet[WorkloadJob], kind: str, field: str) -> list[float]:
+    return list(rows.filter(node_type__name=kind).values_list(field, flat=True))
+
+
+def test_people_need_unlike_energy_for_the_same_work(booked: Booked) -> None:
+    assert booked
+    rows = WorkloadJob.objects.filter(workload=NNUNET, phase="inference", state="COMPLETED", node_type__name="gpu4")
+    median_j = {
+        name: median(rows.filter(username=name).values_list("energy_j", flat=True)) for name in ("ivan", "yusuf")
+    }
+    assert median_j["ivan"] > 1.1 * median_j["yusuf"]
+
+
+@pytest.mark.parametrize(("name", "workload"), [("cfd-channel", "openfoam"), ("ocean-forecast", "fesom")])
+def test_jobs_that_say_nothing_are_tagged_by_a_rule(booked: Booked, name: str, workload: str) -> None:
+    assert booked
+    jobs = Job.objects.filter(name=name)
+    assert jobs.exists()
+    assert set(jobs.values_list("comment", "workload")) == {("", workload)}
+    origins = JobTags.objects.filter(job__in=jobs).values_list("workload_origin", flat=True)
+    assert {origin.split()[0] for origin in origins} == {"rule"}
+
+
+def test_the_edition_from_before_the_late_log_stays_and_the_correction_stands_beside_it(booked: Booked) -> None:
+    assert booked.stories.late
+    before, after = Edition.objects.filter(board__slug=NODE_TYPES, last=booked.stories.late.day).order_by("revision")
+    assert (before.state, after.state) == ("corrected", "published")
+    assert before.published_at
+    assert before.published_at.timestamp() < booked.stories.late.due_s < after.cutoff_at.timestamp()  # type: ignore[union-attr]
+    assert hashlib.sha256(before.frozen.encode()).hexdigest() == before.sha256
+    kinds = [{row.name for row in read(edition.frozen).rows} for edition in (before, after)]
+    assert kinds == [{"cpu", "gpu4", "mixed"}, {"cpu", "gpu4", "mixed", "highmem"}]
+    assert [(one.reason, one.subject) for one in read(before.frozen).withheld] == [("low_coverage", "highmem")]
+    assert len({before.drafted_by, before.approved_by}) == len({after.submitted_by, after.approved_by}) == 2
 
 
 def test_nothing_of_all_that_was_refused(booked: Booked) -> None:
@@ -198,7 +279,7 @@ def test_the_building_draws_what_is_in_it_and_its_losses(booked: Booked) -> None
 def test_nodes_that_are_switched_off_are_off_and_no_gap(booked: Booked) -> None:
     assert booked
     assert NodeState.objects.filter(power=NodeState.Power.OFF, end_ms__isnull=False).exists()
-    off_us = sum(TypeDay.objects.filter(day=SINCE + timedelta(days=1)).values_list("off_us", flat=True))
+    off_us = sum(TypeDay.objects.filter(day=A_SUNDAY).values_list("off_us", flat=True))
     assert off_us > 0
     unallocated_j = sum(TypeDay.objects.values_list("unallocated_j", flat=True))
     metered = sum(TypeDay.objects.values_list("metered_j", flat=True))
