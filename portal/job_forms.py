@@ -12,7 +12,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from measurements.domain.slurm import STATES
-from measurements.models import Quality
+from measurements.models import Phase, Quality
 from measurements.selectors.days import day_bounds_ms
 from measurements.selectors.jobfilter import JobFilter, Machine
 from portal.wording_jobs import STATE_NAMES
@@ -57,6 +57,8 @@ class JobFilterForm(forms.Form):
         choices=[_ANY, ("failed", _("failed (any way)")), *((name, STATE_NAMES[name]) for name in sorted(STATES))],
     )
     quality = forms.ChoiceField(label=_("Quality"), required=False, choices=[_ANY, *Quality.choices])
+    workload = _text(_("Workload"))
+    phase = forms.ChoiceField(label=_("Phase"), required=False, choices=[_ANY, *Phase.choices])
     array = forms.IntegerField(label=_("Array"), required=False, min_value=0, max_value=10**18)
     first = _day(_("Started from"))
     last = _day(_("Started until"))
@@ -93,6 +95,8 @@ class JobFilterForm(forms.Form):
             node_type=found.get("type", ""),
             state=found.get("state", ""),
             quality=found.get("quality", ""),
+            workload=found.get("workload", "").strip().lower(),
+            phase=found.get("phase", ""),
             array=found.get("array"),
             start_ms=_start_ms(first, zone) if first else None,
             end_ms=_end_ms(last, zone) if last else None,

@@ -34,6 +34,8 @@ _PAIR = re.compile(  # a key without a value takes none from the pair behind it
 )
 _AMOUNT = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?)\s*([A-Za-z][A-Za-z0-9_/%-]*)?")
 _UNIT = re.compile(r"\s+([A-Za-z][A-Za-z0-9_/%-]*)(?!\s*=)(?=[\s,;]|$)")
+_WORD = re.compile(r"[a-z][a-z0-9_/%-]*")
+_DECIMALS = re.compile(r",[0-9]")
 _STOPS = ".:"  # of the sentence that a pair stands in
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.+/:@-]*")
 
@@ -81,11 +83,11 @@ def declared(comment: str, admin_comment: str = "") -> Tags:
 
 def read_tags(text: str) -> Tags:
     """The tags of one text."""
-    said = {key: (value, after) for key, value, after in _pairs(text)}
-    workload = _name(said.get("workload", ("", ""))[0], LONGEST_WORKLOAD)
-    phase = PHASES.get(said.get("phase", ("", ""))[0].strip().rstrip(_STOPS).lower(), "")
-    amount, unit = _work(*said.get("work", ("", "")))
-    size, target = (_name(said.get(key, ("", ""))[0], LONGEST_NAME) for key in ("size", "target"))
+    said = {key: (value, end) for key, value, end in _pairs(text)}
+    workload = _name(said.get("workload", ("", 0))[0], LONGEST_WORKLOAD)
+    phase = PHASES.get(said.get("phase", ("", 0))[0].strip().rstrip(_STOPS).lower(), "")
+    amount, unit = _work(*said.get("work", ("", 0)), text)
+    size, target = (_name(said.get(key, ("", 0))[0], LONGEST_NAME) for key in ("size", "target"))
     return Tags(workload, phase, amount, unit, size, target)
 
 
@@ -100,12 +102,24 @@ def tag_name(value: str, longest: int = LONGEST_WORKLOAD) -> str:
     return _name(value, longest)
 
 
-def _pairs(text: str) -> Iterator[tuple[str, str, str]]:
-    """Key, value, and what follows the value."""
+def tag_unit(value: str) -> str:
+    """A unit of work as it is kept: lower case, blanks as hyphens; empty if it is none.
+
+    Examples
+    --------
+    >>> tag_unit("Simulated ns"), tag_unit("5"), tag_unit("img/s")
+    ('simulated-ns', '', 'img/s')
+    """
+    unit = "-".join(value.lower().split())
+    return unit if len(unit) <= LONGEST_UNIT and _WORD.fullmatch(unit) else ""
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str, int]]:
+    """Key, value, and where the value ends."""
     for match in _PAIR.finditer(text):
         value = next((group for group in match.groups()[1:] if group is not None), "")
         key = match[1].lower()
-        yield _ALIASES.get(key, key), value, text[match.end() :]
+        yield _ALIASES.get(key, key), value, match.end()
 
 
 def _name(value: str, longest: int) -> str:
@@ -113,14 +127,14 @@ def _name(value: str, longest: int) -> str:
     return name if len(name) <= longest and _NAME.fullmatch(name) else ""
 
 
-def _work(value: str, after: str) -> tuple[float | None, str]:
+def _work(value: str, end: int, text: str) -> tuple[float | None, str]:
     """An amount and its unit: `500 epochs`, or `500epochs`, or without a unit."""
     match = _AMOUNT.fullmatch(value.strip())
-    if match is None or re.match(r",[0-9]", after):  # 1,000 may be 1 or 1000
+    if match is None or _DECIMALS.match(text, end):  # 1,000 may be 1 or 1000
         return None, ""
     amount = float(match[1].replace("_", ""))
     if not math.isfinite(amount) or amount <= 0:
         return None, ""
-    follows = _UNIT.match(after)
+    follows = _UNIT.match(text, end)
     unit = match[2] or (follows[1] if follows else "")
     return amount, unit.lower() if len(unit) <= LONGEST_UNIT else ""

@@ -48,6 +48,8 @@ class JobFilter:
     node_type: str = ""
     state: str = ""  # of Slurm, or a key of STATE_GROUPS
     quality: str = ""
+    workload: str = ""
+    phase: str = ""
     array: int | None = None
     start_ms: int | None = None  # that began in [start, end)
     end_ms: int | None = None
@@ -77,8 +79,8 @@ class Selection:
         self.budget = LOOKED_AT_NODES if wanted.node_type else LOOKED_AT
         self.few = False  # whether the leading condition can't leave many
         self._lead, used = self._leading()
-        self._rest = [kind for kind in ("user", "project", "cluster", "partition", "state", "quality", "node_type")
-                      if getattr(wanted, kind) and kind not in used]  # fmt: skip
+        kinds = ("user", "project", "cluster", "partition", "state", "workload", "phase", "quality", "node_type")
+        self._rest = [kind for kind in kinds if getattr(wanted, kind) and kind not in used]
         self._array_rest = wanted.array is not None and "array" not in used
 
     @property
@@ -165,6 +167,12 @@ class Selection:
 
     def _with_state(self, jobs: JobQuerySet) -> JobQuerySet:
         return _equal(jobs, "state", STATE_GROUPS.get(self.wanted.state, [self.wanted.state]))
+
+    def _with_workload(self, jobs: JobQuerySet) -> JobQuerySet:
+        return _equal(jobs, "workload", [self.wanted.workload])
+
+    def _with_phase(self, jobs: JobQuerySet) -> JobQuerySet:
+        return _equal(jobs, "phase", [self.wanted.phase])
 
     def _with_quality(self, jobs: JobQuerySet) -> JobQuerySet:
         booked = Coalesce(F("energy__quality"), Value(Quality.NONE.value))

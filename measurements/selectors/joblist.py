@@ -30,6 +30,8 @@ class JobRow:
     username: str
     account: str
     partition: str
+    workload: str
+    phase: str
     state: str
     start_ms: int | None
     started_at: datetime | None
@@ -122,6 +124,8 @@ def _job_row(job: Job, *, id_used_again: bool) -> JobRow:
         username=job.username,
         account=job.account,
         partition=job.partition,
+        workload=job.workload,
+        phase=job.phase,
         state=job.state,
         start_ms=job.start_ms,
         started_at=datetime_from_ms(job.start_ms) if job.start_ms is not None else None,

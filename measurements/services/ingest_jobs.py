@@ -120,16 +120,16 @@ def ingest_jobs(
     earlier = earlier_batch(cluster, JOBS, source, what.identity())
     again = set(refused_lines(earlier).tolist()) if earlier else None
     tally = _Tally()
-    directory, tagger = NodeDirectory(cluster), Tagger(cluster)
+    directory = NodeDirectory(cluster)
     held: list[JobRecord] = []
     for chunk in what.parser(source, what.parse, ms_from_datetime(now)):
         _take(cluster, chunk, again, tally, held)
         while len(held) >= CHUNK:
-            _store(directory, tagger, held[:CHUNK], tally, dry_run=dry_run)
+            _store(directory, held[:CHUNK], tally, dry_run=dry_run)
             del held[:CHUNK]
         if progress:
             progress(chunk.read)
-    _store(directory, tagger, held, tally, dry_run=dry_run)
+    _store(directory, held, tally, dry_run=dry_run)
     batch = None if dry_run else _save_batch(cluster, source, what, now, tally)
     return IngestReport(
         source=source.name,
@@ -173,9 +173,7 @@ def _save_batch(cluster: Cluster, source: Source, what: JobsInput, now: datetime
     return batch
 
 
-def _store(
-    directory: NodeDirectory, tagger: Tagger, records: Sequence[JobRecord], tally: _Tally, *, dry_run: bool
-) -> None:
+def _store(directory: NodeDirectory, records: Sequence[JobRecord], tally: _Tally, *, dry_run: bool) -> None:
     """Write some records in one transaction, with the marks of what they change."""
     if not records:
         return
@@ -190,7 +188,7 @@ def _store(
                 tally.stored += 1
             else:
                 tally.duplicates += 1
-        writer.flush(tagger)
+        writer.flush(Tagger(directory.cluster))  # the rules as they are now: they may have changed since the file began
         if dry_run:
             transaction.set_rollback(True)
 

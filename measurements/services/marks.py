@@ -68,7 +68,12 @@ def mark_jobs(job_ids: Iterable[int]) -> None:
 
 def mark_day(cluster_id: int, day: date) -> None:
     """Mark a day's roll-ups dirty."""
-    rows = [(cluster_id, adapted(day), new_version(), "")]
+    mark_days(cluster_id, [day])
+
+
+def mark_days(cluster_id: int, days: Iterable[date]) -> None:
+    """Mark the roll-ups of some days dirty."""
+    rows = [(cluster_id, adapted(day), new_version(), "") for day in sorted(set(days))]
     insert(DirtyDay, ("cluster", "day", "version", "claimed_by"), rows, unique=("cluster", "day"), keep=("claimed_by",))
 
 
