@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="typeday",
             name="gpu_energy_j",
-            field=models.FloatField(db_default=0.0, default=0.0, help_text="Of jobs' GPUs, part of jobs_j [J]."),
+            field=models.FloatField(db_default=0.0, default=0.0, help_text="Of gpu_held_us [J]; part of jobs_j."),
         ),
         migrations.AddField(
             model_name="typeday",

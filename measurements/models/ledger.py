@@ -247,7 +247,7 @@ class TypeDay(models.Model):
     covered_hours = models.BinaryField(help_text="Covered node-seconds of each UTC hour, 24 float64")
     filled_hours = models.BinaryField(default=b"", help_text="Of jobs, not part of metered_j [J], 24 float64")
     reserved_hours = models.BinaryField(default=b"", help_text="Node-seconds × share held by jobs, 24 float64")
-    gpu_energy_j = models.FloatField(default=0.0, db_default=0.0, help_text="Of jobs' GPUs, part of jobs_j [J].")
+    gpu_energy_j = models.FloatField(default=0.0, db_default=0.0, help_text="Of gpu_held_us [J]; part of jobs_j.")
     gpu_held_us = models.BigIntegerField(default=0, db_default=0, help_text="As in Figures.")
     gpu_idle_us = models.BigIntegerField(default=0, db_default=0)
     idle_hours = models.BinaryField(default=b"", help_text="Of idle GPUs that jobs held [J], 24 float64")

@@ -18,6 +18,7 @@ from measurements.services.heartbeats import CHORE, take_turn
 from measurements.services.pricing import price_missing
 from measurements.services.pulls import EVERY_S as PULL_S
 from measurements.services.pulls import pull_due
+from measurements.services.scope_checks import check_due
 from measurements.services.tags import retag_due
 from measurements.services.upkeep import tend
 
@@ -85,3 +86,4 @@ every(DAY_S, forget_reads, "forget old reads", at_once=False)
 every(MINUTE_S, send_due, "send mails")
 every(DAY_S, forget_digests, "forget old mails", at_once=False)
 every(MINUTE_S, retag_due, "tag jobs")
+every(HOUR_S, check_due, "check what meters cover", at_once=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import date, datetime
 
@@ -12,7 +13,7 @@ from django.db.models import QuerySet
 
 from measurements.domain.figures import BOOKING_FIELDS, by_allocation, counts_of, fill, summed_by
 from measurements.domain.packing import packed
-from measurements.domain.profiles import FILLED, HOURS_PER_DAY, RECORD, RESERVED, Rows, packed_hours, profiles
+from measurements.domain.profiles import FILLED, HOURS_PER_DAY, IDLE, RECORD, RESERVED, Rows, packed_hours, profiles
 from measurements.domain.units import US_PER_MS, FloatArray, day_start_ms
 from measurements.models import (
     Allocation,
@@ -125,9 +126,9 @@ def _next_day(now: datetime, cluster: Cluster | None) -> int | None:
     marks = claim(waiting.order_by("cluster", "day")[:1], now)
     for mark in marks:
         node_types = _types_on(mark.cluster, mark.day)
-        usage, held = day_usage(mark.cluster, mark.day, node_types)
+        usage, held, gpus = day_usage(mark.cluster, mark.day, node_types)
         machine = type_days(mark.cluster, mark.day, {node: row[1] for node, row in node_types.items()})
-        _add_jobs(machine, held)
+        _add_jobs(machine, held, gpus)
         with transaction.atomic():
             hold(mark.cluster)  # before the mark: ingest, which marks, holds the cluster already
             current = still_mine([mark])
@@ -145,11 +146,14 @@ def _next_day(now: datetime, cluster: Cluster | None) -> int | None:
 _NodeTypes = dict[int, tuple[str, int, float | None, int | None]]  # per node: name, type, rated power, cpus
 
 
-def day_usage(cluster: Cluster, day: date, types: _NodeTypes) -> tuple[list[UsageDay], dict[int, FloatArray]]:
-    """One UTC day's rows, and the records of its hours by node type [24, 12]."""
+_Gpus = dict[int, tuple[float, int, int]]  # by node type, of GPUs whose use is known: joules, µs held, of them idle
+
+
+def day_usage(cluster: Cluster, day: date, types: _NodeTypes) -> tuple[list[UsageDay], dict[int, FloatArray], _Gpus]:
+    """One UTC day's rows, and by node type the records of its hours [24, 12], and its GPUs."""
     frame = _day_frame(day, types)
     if frame.empty:
-        return [], {}
+        return [], {}, {}
     sums = summed_by(frame, _KEYS).drop(columns="flags").to_dict("records")
     group = frame.groupby(_KEYS, sort=True).ngroup().to_numpy(np.int64)
     hours = profiles(_profile_rows(frame, day), group, len(sums))
@@ -160,16 +164,27 @@ def day_usage(cluster: Cluster, day: date, types: _NodeTypes) -> tuple[list[Usag
         rows.append(UsageDay(cluster=cluster, day=day, first_hour=first_hour, hours=data, **row))
         of_type = held.setdefault(int(row["node_type_id"]), np.zeros((HOURS_PER_DAY, RECORD)))
         of_type += records
-    return rows, held
+    return rows, held, _gpus(frame)
 
 
-def _add_jobs(machine: list[TypeDay], held: dict[int, FloatArray]) -> None:
-    """What the jobs of each node type have by hour."""
+def _gpus(frame: pd.DataFrame) -> _Gpus:
+    """Only of ledger rows of which it is known how long they held GPUs, so that joules and time belong together."""
+    known = frame[frame["gpu_held_us"] > 0]
+    return {
+        int(kind): (math.fsum(rows["gpu_energy_j"]), int(rows["gpu_held_us"].sum()), int(rows["gpu_idle_us"].sum()))
+        for kind, rows in known.groupby("node_type_id")
+    }
+
+
+def _add_jobs(machine: list[TypeDay], held: dict[int, FloatArray], gpus: _Gpus) -> None:
+    """What the jobs of each node type have, by hour; and what is known of their GPUs."""
     nothing = np.zeros((HOURS_PER_DAY, RECORD))
     for row in machine:
         records = held.get(row.node_type_id, nothing)
         row.filled_hours = packed(records[:, FILLED])
         row.reserved_hours = packed(records[:, RESERVED])
+        row.idle_hours = packed(records[:, IDLE].sum(axis=1))
+        row.gpu_energy_j, row.gpu_held_us, row.gpu_idle_us = gpus.get(row.node_type_id, (0.0, 0, 0))
 
 
 def _profile_rows(frame: pd.DataFrame, day: date) -> Rows:

@@ -18,8 +18,9 @@ from measurements.domain.units import MS_PER_S, datetime_from_ms, ms_from_dateti
 from measurements.models import Node
 from measurements.selectors.node import NodeReport, node_report
 from measurements.selectors.node_jobs import Bands, job_bands
+from measurements.selectors.scope_checks import check_of, disagrees
 from measurements.services.audit import Page
-from portal import charts, charts_machine, wording, wording_machine
+from portal import charts, charts_machine, wording, wording_machine, wording_node_types
 from portal.charts_machine import optional
 from portal.csvs import csv_response
 from portal.forms import NodeWindow, NodeWindowForm
@@ -59,6 +60,9 @@ def page(request: HttpRequest, cluster: str, node: str) -> HttpResponseBase:
         "more_gaps": max(len(report.gaps) - GAPS_SHOWN, 0),
         "zone": timezone.get_default_timezone_name(),
     }
+    if check := check_of(shown):
+        context["check_sentence"] = wording_node_types.node_check_sentence(check)
+        context["check_disagrees"] = disagrees(check)
     return render(
         request, "portal/node.html", context | _words(report, bands) | _channels(report) | _chart(report, bands)
     )
