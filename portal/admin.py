@@ -217,4 +217,5 @@ from portal import (  # noqa: E402 - importing registers it; it builds on what s
     admin_budgets,  # noqa: F401
     admin_carbon,  # noqa: F401
     admin_people,  # noqa: F401
+    admin_workloads,  # noqa: F401
 )

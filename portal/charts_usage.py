@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
@@ -17,6 +16,7 @@ from measurements.domain.units import FloatArray
 from measurements.domain.usage import Granularity
 from measurements.selectors.usage import Usage
 from portal.charts import DIGITS, Payload
+from portal.dates import day_in_words
 from portal.quantities import TABLE, Unit, percent
 from portal.usage_metric import QUANTITY, bare, cells_of, total_of, unit_of
 from portal.usage_view import MOST_VALUES, Metric, View
@@ -174,8 +174,8 @@ def _label(usage: Usage, place: int) -> str:
     if granularity is Granularity.HOUR:
         return hour_name(usage, place)
     if granularity is Granularity.MONTH:
-        return str(date_format(begin, pgettext("month on an axis", "M Y")))
-    return str(date_format(begin, pgettext("day on an axis", "j M")))
+        return day_in_words(begin, pgettext("month on an axis", "M Y"))
+    return day_in_words(begin, pgettext("day on an axis", "j M"))
 
 
 def _title(usage: Usage, place: int) -> str:
@@ -185,7 +185,7 @@ def _title(usage: Usage, place: int) -> str:
     if granularity is Granularity.WEEK:
         return _("Week of %(day)s") % {"day": bar_name(begin, granularity)}
     if granularity is Granularity.DAY:
-        return str(date_format(begin, pgettext("day of a chart", "l, j F Y")))
+        return day_in_words(begin, pgettext("day of a chart", "l, j F Y"))
     return bar_name(begin, granularity)
 
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from measurements.selectors.people import led
+from measurements.selectors.public_boards import public_boards
 
 VERSION: str = tomllib.loads((settings.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
@@ -45,10 +46,14 @@ PLACES: tuple[tuple[str, Any, Allowed], ...] = (
     ("jobs", _("Jobs"), lambda user: True),
     ("projects", _("Projects"), _leads),
     ("clusters", _("Clusters"), lambda user: True),
+    ("node-types", _("Node types"), lambda user: True),
+    ("workloads", _("Workloads"), lambda user: True),
+    ("boards", _("Leaderboards"), lambda user: True),
     ("carbon", _("Carbon"), lambda user: True),
     ("operations", _("Operations"), _operates),
     ("admin:index", pgettext_lazy("navigation", "Admin"), lambda user: user.is_staff),
 )
+WITHOUT_LOGIN: tuple[tuple[str, Any, Allowed], ...] = (("boards", _("Leaderboards"), lambda user: public_boards()),)
 BELOW_ENERGY = ("energy-jobs", "calendar", "waste", "report-preview")  # "/" is the beginning of every address
 
 
@@ -62,13 +67,12 @@ def site(request: HttpRequest) -> dict[str, Any]:
 
 
 def navigation(request: HttpRequest) -> list[Place]:
-    """Where this person can go; nowhere before they logged in."""
+    """Where this person can go; before they logged in to public leaderboards, if there are any."""
     user = request.user
-    if not user.is_authenticated:
-        return []
+    places = PLACES if user.is_authenticated else WITHOUT_LOGIN
     return [
         Place(address, str(label), _current(request.path, address))
-        for address, label in ((reverse(name), label) for name, label, allowed in PLACES if allowed(user))
+        for address, label in ((reverse(name), label) for name, label, allowed in places if allowed(user))
     ]
 
 

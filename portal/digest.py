@@ -22,7 +22,7 @@ from measurements.selectors.digests import choice_of
 from measurements.selectors.usage import Dimension, Scope, Usage, usage
 from measurements.services.digests import Letter
 from portal import digest_words as words
-from portal.digest_parts import ProjectPart, Tip, advice, budget_warnings, project_parts
+from portal.digest_parts import ProjectPart, Tip, advice, budget_warnings, project_parts, review_tips
 from portal.forms import Period, Span
 from portal.quantities import NBSP
 from portal.usage_view import Metric, View
@@ -50,11 +50,14 @@ class Content:
     projects: list[ProjectPart]
     tip: Tip | None
     budgets: list[Tip]
+    reviews: list[Tip]
 
     @property
     def quiet(self) -> bool:
         """Whether nothing ran, neither now nor before, and nobody else's work is the reader's."""
-        return not (self.found.elapsed_s or self.earlier.elapsed_s or self.shown_projects or self.budgets)
+        return not (
+            self.found.elapsed_s or self.earlier.elapsed_s or self.shown_projects or self.budgets or self.reviews
+        )
 
     @property
     def shown_projects(self) -> list[str]:
@@ -90,6 +93,7 @@ def content_of(user: User, kind: Digest.Kind, first: date) -> Content:
         projects=project_parts(user, view.period, zone),
         tip=advice(user, view.period, zone) if found.elapsed_s else None,
         budgets=budget_warnings(user, today, zone),
+        reviews=review_tips(user),
     )
 
 
@@ -109,6 +113,7 @@ def _written(user: User, content: Content) -> Letter:
         "tip": content.tip,
         "projects": content.projects,
         "budgets": content.budgets,
+        "reviews": content.reviews,
         "page": absolute(page + view.but()) if found.elapsed_s or content.earlier.elapsed_s else "",
         "choices": absolute(reverse("mails")),
         "stop": stop,

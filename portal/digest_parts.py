@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from measurements.models import Budget, Project
+from measurements.selectors.boards import reviews_for
 from measurements.selectors.budgets import budget_states
 from measurements.selectors.days import day_bounds_ms
 from measurements.selectors.people import led
@@ -21,6 +22,7 @@ from measurements.selectors.usage import Dimension
 from measurements.selectors.waste import dismissed, subject_of, waste
 from portal.forms import Period, Span
 from portal.quantities import format_quantity, percent
+from portal.wording_boards import edition_number, minute
 from portal.wording_budget import budget_sentence
 from portal.wording_usage import change
 from portal.wording_waste import in_a_mail
@@ -124,6 +126,18 @@ def budget_warnings(user: User, today: date, zone: ZoneInfo) -> list[Tip]:
     found = []
     for project in Project.objects.filter(pk__in=having).order_by("name"):
         found += _warnings(project, led_ones[project.name], today, zone)
+    return found
+
+
+def review_tips(user: User) -> list[Tip]:
+    """Editions of leaderboards under review that the person is in: what they may look at, and object to."""
+    found = []
+    for review in reviews_for(user, timezone.now()):
+        edition = review.edition
+        said = {"board": edition.board.title, "until": minute(edition.review_until) if edition.review_until else "–"}
+        sentence = _("You are in an edition of “%(board)s” that is under review until %(until)s.") % said
+        path = reverse("edition-review", args=[edition.board.slug, edition_number(edition)])
+        found.append(Tip(sentence, path))
     return found
 
 

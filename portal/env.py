@@ -64,6 +64,15 @@ def env_number(name: str, default: float, lowest: float, greatest: float) -> flo
     return value
 
 
+def env_accounts(name: str) -> tuple[str, ...]:
+    """Names of accounts on the cluster, separated by commas; each once, in order."""
+    names = sorted({part.strip() for part in env_str(name).split(",")} - {""})
+    odd = [part for part in names if len(part) > 255 or not part.isprintable() or any(map(str.isspace, part))]
+    if odd:
+        raise ImproperlyConfigured(f"{name} holds {odd[0][:80]!r}, which is no account: separate accounts by commas")
+    return tuple(names)
+
+
 def env_zone(name: str, default: str) -> str:
     """The name of a time zone that this machine knows."""
     text = env_str(name, default)

@@ -39,6 +39,8 @@ def _columns() -> list[Column]:
         Column("filled_j", "J", _("Reported or estimated where nothing was measured; not in energy_j")),
         Column("coverage", SHARE, _("Measured share of the time on nodes")),
         Column("quality", description=_("How the energy is known")),
+        Column("workload", description=_("What it counts as")),
+        Column("phase"),
     ]
 
 
@@ -47,6 +49,7 @@ def _cells(row: JobRow) -> list[Cell]:
         row.cluster, row.job_id, row.name, row.username, row.account, row.partition, row.state,
         row.started_at, row.ended_at, row.node_hours, row.energy_j,
         row.gpu_energy_j if row.energy_j is not None else None, row.filled_j, row.coverage, row.quality,
+        row.workload, row.phase,
     ]  # fmt: skip
 
 

@@ -77,9 +77,17 @@ def rule(sentence: str, *constants: Constant, formula: str = "") -> Rule:
 
 def sections() -> list[Section]:
     """All rules, in the reader's language."""
-    from portal import methodology_emissions, methodology_joules, methodology_use  # they are made of what stands here
+    # They are made of what stands here.
+    from portal import (
+        methodology_compare,
+        methodology_emissions,
+        methodology_joules,
+        methodology_nodes,
+        methodology_use,
+    )
 
-    return [*methodology_joules.sections(), *methodology_use.sections(), *methodology_emissions.sections()]
+    parts = (methodology_joules, methodology_use, methodology_nodes, methodology_compare, methodology_emissions)
+    return [section for part in parts for section in part.sections()]
 
 
 # --- How sentences say values ----------------------------------------------------------------------
@@ -155,6 +163,20 @@ EXEMPT: dict[str, str] = {
     "advice_sizes._MIB": "a unit of memory; no energy",
     "advice_sizes._GIB": "likewise",
     "advice_sizes._MEMORY_STEPS": "how memory is rounded up (docs/waste.md)",
+    "blocks.NOT_YET": "a name for: in no block",
+    "board_places.ROUNDING": "what sums added up in another order may differ by; no rank hangs on it",
+    "board_scores._COLUMNS_AT_ONCE": "how much memory is used",
+    "comparison.MOST_AT_ONCE": "likewise",
+    "like_jobs._T90": "a table of Student's t",
+    "tag_edits._MOST_SAID": "a longer text is refused; no energy",
+    "tag_edits._NAMES": "a longer name is refused; no energy",
+    "tagging.LONGEST_PATTERN": "a longer pattern of a rule is refused",
+    "tagging.LOOKED_AT": "how much of a field a rule looks at",
+    "tagging.MOST_REPEATED": "a pattern that takes too long is refused",
+    "tagging._NAMES": "a longer name is none; no energy",
+    "tags.LONGEST_NAME": "likewise",
+    "workload_findings.AMOUNTS_TRIED": "of how many amounts of work the most common is looked for",
+    "workload_findings.SAME_WORK": "how alike two amounts are that count as equal, for rounding",
     "alignment.SHIFTS_H": "a trial's hint that a time zone is wrong; no figure is made of it",
     "alignment.LEAST_HOURS": "likewise",
     "alignment.GOOD": "likewise",
@@ -183,6 +205,12 @@ EXEMPT: dict[str, str] = {
     "tags.LONGEST_WORKLOAD": "a longer name is no workload; no energy",
     "tags.LONGEST_UNIT": "likewise",
     "samples._MAX_RADIX": "how samples are sorted",
+    "scope_check.SEED": "so that the same day gives the same interval",
+    "scope_check.DRAWS": "how finely an interval is told",
+    "scope_check.LEAST_SLOPE": "which slopes are tried",
+    "scope_check.MOST_SLOPE": "likewise",
+    "scope_check.SLOPE_STEP": "likewise",
+    "scope_check.LEAST_SPREAD_W": "less is the rounding of a mean",
     "sharing.QUARTER_TICKS": "a unit of time",
     "sharing.QUARTER_EDGES": "likewise",
     "sheet.ALWAYS_MS": "the date 1970-01-01 means: before everything",

@@ -71,11 +71,23 @@ def viewers() -> list[Viewer]:
                 "who may see every job besides."
             ),
         ),
-        Viewer(_("Everybody else who is logged in"), _("The cluster as a whole."), _("Anything of you.")),
+        Viewer(_("Those who publish leaderboards"), *_publishers()),
+        Viewer(
+            _("Everybody else who is logged in"),
+            _(
+                "The cluster as a whole; what node types drew for a workload, of at least %(count)d people of whom "
+                "none makes most of it; leaderboards. %(boards)s"
+            )
+            % {"count": settings.SMALLEST_GROUP, "boards": boards_sentence()},
+            _("A figure of yours, or your name, unless you chose to be named on a leaderboard."),
+        ),
         Viewer(
             _("Without a login"),
-            _("How figures are made, this page, and a report whose address its author gave away; no name is on it."),
-            _("Anything of anybody."),
+            _(
+                "How figures are made, this page, leaderboards that are public, and a report whose address its author "
+                "gave away; no name is on it."
+            ),
+            _("A figure of anybody's, or a name, unless it was chosen to be on a leaderboard."),
         ),
         Viewer(
             _("Administrators of the server"),
@@ -117,6 +129,23 @@ def _leaders() -> tuple[str, str]:
     return leader_sentences()[settings.LEADER_SEES], f"{hidden} {before}".strip()
 
 
+def boards_sentence() -> str:
+    """What leaderboards of people show, if the site wants them."""
+    if not settings.BOARDS_OF_PERSONS:
+        return _("No leaderboard compares people.")
+    return _(
+        "Leaderboards that compare people show bands of several under made-up names that are new in each edition; you "
+        "see your place beforehand and can object."
+    )
+
+
+def _publishers() -> tuple[str, str]:
+    if not settings.BOARDS_OF_PERSONS:
+        return _("Drafts of leaderboards of node types and projects."), _("Anything of you.")
+    sees = _("Drafts of leaderboards as everybody would see them, and what you object, with your name.")
+    return sees, _("Which place is yours, and your own figures.")
+
+
 def cookies() -> list[Cookie]:
     """All that the site sets: none of them is for observing anybody."""
     closed = _("until the browser is closed")
@@ -146,6 +175,12 @@ def choices() -> list[Choice]:
             _("For so many days it stays noted who looked; then it is removed by itself."),
         ),
         Choice("JOULEBOOK_DIGESTS", settings.DIGESTS, mail_sentence()),
+        Choice("JOULEBOOK_BOARDS_OF_PERSONS", str(int(settings.BOARDS_OF_PERSONS)), boards_sentence()),
+        Choice(
+            "JOULEBOOK_BOARDS_REVIEW_DAYS",
+            str(settings.BOARDS_REVIEW_DAYS),
+            _("For so many days those on a leaderboard see their own place and can object, before it is published."),
+        ),
     ]
 
 

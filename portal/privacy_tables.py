@@ -65,6 +65,27 @@ def kept() -> list[Kept]:
             ("job-energy", "ledger", "usage"),
         ),
         Kept(
+            _("What your jobs compute"),
+            _(
+                "Workload, phase, size and work of your jobs, where each of these was declared or who set it, and a "
+                "row of figures for each job that has ended with a workload"
+            ),
+            _("That like jobs can be compared: your own with each other, and those of at least %(count)d people.")
+            % {"count": settings.SMALLEST_GROUP},
+            by_hand,
+            ("tags", "tags-set", "compared"),
+        ),
+        Kept(
+            _("Leaderboards"),
+            _(
+                "Your place in each edition that compares people, kept under a code that only your login leads to; "
+                "objections of yours; whether you want to be named"
+            ),
+            _("That you, and nobody else, see which place is yours, and can object before it is published."),
+            _("Places as long as the edition is kept. Your name is shown only until you take it back."),
+            ("places-on-boards", "objections", "names-on-boards"),
+        ),
+        Kept(
             _("Projects"),
             _("Which projects you belong to or lead, from when to when; budgets you answer for"),
             _("That leaders see the totals of their projects for the time of their role."),
@@ -88,12 +109,15 @@ def kept() -> list[Kept]:
         Kept(
             _("What you changed"),
             _(
-                "Of operators only: which factors you declared or brought in, which statements you "
-                "closed, what you changed in the administration"
+                "Which factors you declared or brought in, which statements you closed, whose jobs' tags you "
+                "set, what you did with leaderboards, what you changed in the administration"
             ),
             _("That it can be said how a figure came about."),
             _("For good: figures that were reported rest on it."),
-            ("declared-factors", "declared-supplies", "imported-factors", "closed-statements", "admin-log"),
+            (
+                *("declared-factors", "declared-supplies", "imported-factors", "closed-statements", "admin-log"),
+                *("tags-set-by-me", "board-events", "objections-answered"),
+            ),
         ),
     ]
 

@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from portal.env import (
+    env_accounts,
     env_address,
     env_bool,
     env_choice,
@@ -43,6 +44,11 @@ SMALLEST_GROUP = int(env_number("JOULEBOOK_SMALLEST_GROUP", 5, 3, 20))  # no fig
 CONTACT = env_str("JOULEBOOK_CONTACT")  # whom to ask: an address or a sentence
 DEFAULT_FROM_EMAIL = env_str("JOULEBOOK_MAIL_FROM")  # empty: no mail is sent
 AUDIT_KEEP_DAYS = int(env_number("JOULEBOOK_AUDIT_KEEP_DAYS", 365, 30, 3650))  # who read whose pages
+
+# --- Leaderboards (docs/leaderboards.md) ------------------------------------------------------------------------------
+BOARDS_OF_PERSONS = env_bool("JOULEBOOK_BOARDS_OF_PERSONS", default=False)  # hidden and refused while it is off
+BOARDS_REVIEW_DAYS = int(env_number("JOULEBOOK_BOARDS_REVIEW_DAYS", 14, 1, 90))  # in which people may object
+BENCHMARK_USERS = env_accounts("JOULEBOOK_BENCHMARK_USERS")  # the site's own measurements: no persons
 
 # --- Mails (docs/mails.md): none without a sender, and none to persons before the site wants them --------------------
 DIGESTS = env_choice("JOULEBOOK_DIGESTS", ("off", "weekly", "monthly", "both"), "off")

@@ -3,11 +3,14 @@
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.templatetags.static import static
-from django.urls import include, path
+from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
 from portal.api import api
+from portal.converters import EditionNumber
 from portal.views import (
+    board_admin,
+    boards,
     calendar,
     carbon,
     cluster,
@@ -20,10 +23,14 @@ from portal.views import (
     health,
     job,
     job_curve,
+    job_tags,
     jobs,
+    jobs_tags,
     mails,
     methodology,
     node,
+    node_outliers,
+    node_types,
     operations,
     operations_batch,
     operations_coverage,
@@ -33,9 +40,13 @@ from portal.views import (
     projects,
     report,
     statement,
+    tag_rules,
     waste,
+    workloads,
 )
 from portal.views.login import Login
+
+register_converter(EditionNumber, "edition")
 
 urlpatterns = [
     path("", energy.home, name="energy"),
@@ -53,8 +64,13 @@ urlpatterns = [
     path("jobs/", jobs.page, name="jobs"),
     path("jobs.csv", jobs.export, name="jobs-csv"),
     path("jobs/compare/", compare.page, name="compare"),
+    path("jobs/tags/", jobs_tags.page, name="jobs-tags"),
     path("jobs/<str:cluster>/<str:job>/", job.page, name="job"),
+    path("jobs/<str:cluster>/<str:job>/tags/", job_tags.page, name="job-tags"),
     path("jobs/<str:cluster>/<str:job>/curve.json", job_curve.part, name="job-curve"),
+    path("workloads/", workloads.overview, name="workloads"),
+    path("workloads.csv", workloads.table, name="workload-csv"),
+    path("workloads/<path:name>/", workloads.page, name="workload"),
     path("report/", report.preview, name="report-preview"),
     path("reports/<str:sha256>/", report.page, name="report"),
     path("reports/<str:sha256>/report.json", report.data, name="report-data"),
@@ -63,12 +79,32 @@ urlpatterns = [
     path("clusters/", cluster.clusters, name="clusters"),
     path("clusters/<str:name>/", cluster.page, name="cluster"),
     path("clusters/<str:cluster>/nodes/<path:node>/", node.page, name="node"),
+    path("node-types/", node_types.page, name="node-types"),
+    path("node-types/nodes/", node_outliers.page, name="node-outliers"),
     path("methodology/", methodology.page, name="methodology"),
     path("privacy/", privacy.page, name="privacy"),
     path("privacy/my-data.zip", privacy.my_data, name="my-data"),
     path("clusters/<str:name>/statement/<int:year>/", statement.page, name="statement"),
     path("clusters/<str:name>/statement/<int:year>/statement.csv", statement.table, name="statement-csv"),
     path("clusters/<str:name>/statement/<int:year>/close/", statement.close, name="statement-close"),
+    path("reviews/", energy.reviews, name="board-reviews"),
+    path("leaderboards/", boards.page, name="boards"),
+    path("leaderboards/feed.xml", boards.feed, name="board-feed"),
+    path("leaderboards/new/", board_admin.new, name="board-new"),
+    path("leaderboards/<slug:slug>/", boards.board, name="board"),
+    path("leaderboards/<slug:slug>/manage/", board_admin.manage, name="board-manage"),
+    path("leaderboards/<slug:slug>/name/", board_admin.name, name="board-name"),
+    path("leaderboards/<slug:slug>/<edition:edition>/", boards.edition, name="edition"),
+    path("leaderboards/<slug:slug>/<edition:edition>/edition.json", boards.data, name="edition-json"),
+    path("leaderboards/<slug:slug>/<edition:edition>/edition.csv", boards.table, name="edition-csv"),
+    path("leaderboards/<slug:slug>/<edition:edition>/review/", board_admin.review, name="edition-review"),
+    path("leaderboards/<slug:slug>/<edition:edition>/object/", board_admin.object_to, name="edition-object"),
+    path(
+        "leaderboards/<slug:slug>/<edition:edition>/objections/<int:objection>/",
+        board_admin.answer,
+        name="edition-answer",
+    ),
+    path("leaderboards/<slug:slug>/<edition:edition>/do/<slug:action>/", board_admin.do, name="edition-do"),
     path("mails/", mails.page, name="mails"),
     path("mails/preview/<str:kind>/", mails.preview, name="mails-preview"),
     path("mails/stop/<str:token>/", mails.stop, name="mails-stop"),
@@ -80,6 +116,10 @@ urlpatterns = [
     path("operations/coverage.csv", operations_coverage.table, name="coverage-csv"),
     path("operations/reconciliation/", operations_reconciliation.page, name="reconciliation"),
     path("operations/reconciliation.csv", operations_reconciliation.table, name="reconciliation-csv"),
+    path("operations/workloads/", tag_rules.page, name="tag-rules"),
+    path("operations/workloads/new/", tag_rules.edit, name="tag-rule-new"),
+    path("operations/workloads/<int:rule>/", tag_rules.edit, name="tag-rule"),
+    path("operations/workloads/<int:rule>/change/", tag_rules.change, name="tag-rule-change"),
     path("operations/factors/", factors.page, name="factors"),
     path("operations/factors/declare/<slug:kind>/", factors.declare, name="declare"),
     path("operations/factors/series/", factor_series.page, name="factor-series"),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from measurements.selectors.alike import Alike
 from measurements.selectors.company import Company
 from measurements.selectors.gpu_idle import GpuIdle, IdleUnknown
-from portal.quantities import format_quantity, number, percent
+from portal.quantities import format_quantity, percent
 
 # --- GPUs held but idle -------------------------------------------------------------------------
 
@@ -95,18 +94,3 @@ def company_sentence(company: Company) -> str:
         )
         % values
     )
-
-
-def alike_sentence(found: Alike) -> str:
-    """Where the same work drew the least, against where this job ran."""
-    compared = found.compared
-    if len(compared) < 2:
-        return _("Fewer than three such jobs ran on any other node type: there is nothing to compare yet.")
-    least, most = compared[0], compared[-1]
-    values = {
-        "least": least.node_type,
-        "energy": format_quantity(least.median_j or 0.0, "energy"),
-        "most": most.node_type,
-        "ratio": number((most.median_j or 0.0) / least.median_j) if least.median_j else "–",
-    }
-    return _("On %(least)s such a job drew %(energy)s (median); on %(most)s %(ratio)s times as much.") % values

@@ -14,6 +14,7 @@ from measurements.domain.disclosure import ALL, REST
 from measurements.domain.units import datetime_from_ms
 from measurements.domain.usage import Granularity
 from measurements.selectors.usage import Dimension, Usage
+from portal.dates import day_in_words
 from portal.forms import Compare, Period
 from portal.quantities import format_quantity, number, percent
 from portal.usage_metric import cells_of, comparable, in_words, known_share, total_of
@@ -95,8 +96,8 @@ def period_name(period: Period) -> str:
 def bar_name(begin: date, granularity: Granularity) -> str:
     """A day, week or month as a row of a table has it."""
     if granularity is Granularity.MONTH:
-        return str(date_format(begin, pgettext("a month", "F Y")))
-    return str(date_format(begin, pgettext("day", "D j M Y")))
+        return day_in_words(begin, pgettext("a month", "F Y"))
+    return day_in_words(begin, pgettext("day", "D j M Y"))
 
 
 def hour_name(usage: Usage, place: int) -> str:

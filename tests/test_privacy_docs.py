@@ -98,6 +98,8 @@ def test_the_agreement_has_the_settings_as_they_are_preset(language: str) -> Non
         "JOULEBOOK_SMALLEST_GROUP": str(settings.SMALLEST_GROUP),
         "JOULEBOOK_AUDIT_KEEP_DAYS": str(settings.AUDIT_KEEP_DAYS),
         "JOULEBOOK_DIGESTS": f"`{settings.DIGESTS}`",
+        "JOULEBOOK_BOARDS_OF_PERSONS": f"`{int(settings.BOARDS_OF_PERSONS)}`",
+        "JOULEBOOK_BOARDS_REVIEW_DAYS": str(settings.BOARDS_REVIEW_DAYS),
     }
 
 

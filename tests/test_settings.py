@@ -65,6 +65,9 @@ def test_a_public_site_passes_the_deployment_checks(tmp_path: Path) -> None:
         ),
         ({"JOULEBOOK_MAIL_URL": "http://a:secret@mail"}, "JOULEBOOK_MAIL_URL is no address such as smtp://host:25"),
         ({"JOULEBOOK_DIGESTS": "daily"}, "JOULEBOOK_DIGESTS='daily' is none of off, weekly, monthly, both"),
+        ({"JOULEBOOK_BOARDS_OF_PERSONS": "some"}, "JOULEBOOK_BOARDS_OF_PERSONS='some' is neither yes nor no"),
+        ({"JOULEBOOK_BOARDS_REVIEW_DAYS": "0"}, "JOULEBOOK_BOARDS_REVIEW_DAYS='0' is no number from 1 to 90"),
+        ({"JOULEBOOK_BENCHMARK_USERS": "mlperf, two words"}, "JOULEBOOK_BENCHMARK_USERS holds 'two words', which is"),
         ({"JOULEBOOK_SECRET_KEY_FILE": "/nowhere/key"}, "JOULEBOOK_SECRET_KEY_FILE=/nowhere/key cannot be read"),
     ],
 )

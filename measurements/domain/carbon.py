@@ -130,11 +130,14 @@ def nothing_known(at_ms: IntArray, days: int = 0) -> PriceList:
 
 def joined(lists: Sequence[PriceList]) -> PriceList:
     """Lists one after the other in time as one; equal origins become one."""
+    if len(lists) == 1:
+        return lists[0]
     place: dict[Origin, int] = {}
     mapped = []
     for prices in lists:
-        into = np.array([place.setdefault(origin, len(place)) for origin in prices.origins] + [-1], np.int64)
-        mapped.append(into[prices.origin])
+        into = [place.setdefault(origin, len(place)) for origin in prices.origins]
+        same = into == list(range(len(into)))
+        mapped.append(prices.origin if same else np.array([*into, -1], np.int64)[prices.origin])
     return PriceList(
         at_ms=np.concatenate([prices.at_ms for prices in lists]),
         values=np.concatenate([prices.values for prices in lists], axis=1),

@@ -60,7 +60,7 @@ def expanded(first_quarter: IntArray, quarters: Sequence[bytes | memoryview]) ->
     """
     joules = np.frombuffer(b"".join(map(bytes, quarters)), "<f8")
     lengths = np.array([len(data) // joules.itemsize for data in quarters], np.int64)
-    return np.repeat(np.arange(len(lengths)), lengths), _consecutive(first_quarter, lengths), joules
+    return np.repeat(np.arange(len(lengths)), lengths), consecutive(first_quarter, lengths), joules
 
 
 def spread_evenly(
@@ -98,7 +98,7 @@ def spread_evenly(
     last = np.minimum(np.maximum(-(-end_ms // slot_ms), own + 1), from_slot + count)
     lengths = np.maximum(last - first, 0)
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    slot = _consecutive(first, lengths)
+    slot = consecutive(first, lengths)
     begin = slot * slot_ms
     inside_ms = np.minimum(end_ms[owner], begin + slot_ms) - np.maximum(start_ms[owner], begin)
     whole_ms = (end_ms - start_ms)[owner]
@@ -111,8 +111,12 @@ def by_quarter(hours: FloatArray) -> FloatArray:
     return np.repeat(hours / QUARTERS_PER_HOUR, QUARTERS_PER_HOUR, axis=-1)
 
 
-def _consecutive(first: IntArray, lengths: IntArray) -> IntArray:
-    """First, first + 1, … of each row, row after row."""
+def consecutive(first: IntArray, lengths: IntArray) -> IntArray:
+    """First, first + 1, … of each row, so many of each, row after row.
+
+    >>> consecutive(np.array([4, 9]), np.array([2, 1])).tolist()
+    [4, 5, 9]
+    """
     before = np.cumsum(lengths) - lengths
     numbers: IntArray = np.repeat(first - before, lengths) + np.arange(int(lengths.sum()), dtype=np.int64)
     return numbers

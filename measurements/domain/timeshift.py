@@ -169,10 +169,20 @@ def shifted(
     if not kwh.sum() > 0:
         return None
     padded = np.pad(np.where(known, g_per_kwh, np.inf), reach, constant_values=np.inf)
-    lowest = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).min(axis=1)
+    lowest = _lowest(padded, 2 * reach + 1)
     drawn = kwh > 0
     return Shift(
         reach_h=reach / slots_per_h,
         drawn_g=float((kwh[drawn] * g_per_kwh[drawn]).sum()),
         shifted_g=float((kwh[drawn] * lowest[drawn]).sum()),
     )
+
+
+def _lowest(values: FloatArray, width: int) -> FloatArray:
+    """Of each run of ``width`` values: of twice as many from two runs, and so on."""
+    have = 1
+    while have < width:
+        step = min(have, width - have)
+        values = np.minimum(values[:-step], values[step:])
+        have += step
+    return values

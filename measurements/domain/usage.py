@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
 import numpy as np
+import pandas as pd
 
 from measurements.domain.carbon import Part, PriceList
 from measurements.domain.chain import slots
-from measurements.domain.profiles import COVERED, ELAPSED, ENERGY, FILLED, IDLE, QUARTERS_PER_HOUR
-from measurements.domain.units import QUARTER_MS, FloatArray, IntArray
+from measurements.domain.profiles import COVERED, ELAPSED, ENERGY, FILLED, IDLE, QUARTERS_PER_HOUR, RECORD
+from measurements.domain.units import QUARTER_MS, BoolArray, FloatArray, IntArray
 
 
 class Granularity(StrEnum):
@@ -41,9 +43,9 @@ def first_days(first: date, last: date, granularity: Granularity) -> list[date]:
 
 @dataclass(frozen=True, slots=True)
 class Quartered:
-    """What k rows of a roll-up hold, quarter hour by quarter hour [n]."""
+    """What rows of a roll-up hold, quarter hour by quarter hour [n]; rows of one kind are added up."""
 
-    row: IntArray  # which row it is of
+    kind: IntArray
     at: IntArray  # number of the quarter hour since 1970
     energy_j: FloatArray
     idle_j: FloatArray
@@ -59,36 +61,49 @@ class Quartered:
         return Quartered(*(getattr(self, name)[keep] for name in self.__slots__))
 
 
-def quartered(owner: IntArray, first_hour: IntArray, records: FloatArray) -> Quartered:
+def quartered(kind: IntArray, hour: IntArray, records: FloatArray, first: int, end: int) -> Quartered:
     """
-    Records of hours as quarter hours; time and filled joules are spread evenly in an hour.
+    Records of hours as quarter hours of [first, end), those of one kind and hour added one after the other.
 
     Parameters
     ----------
-    owner : array of m
-        The row each record is of, ascending.
-    first_hour : array of k
-        Number of the hour since 1970 with which each row begins.
+    kind : array of m
+        Numbers of kinds from 0 on, within which nobody asks for a row any more.
+    hour : array of m
+        Since 1970.
     records : array of (m, 12)
-        `measurements.domain.profiles`.
+        `measurements.domain.profiles`; time and filled joules are spread evenly in an hour.
+    first, end : int
+        Quarter hours since 1970.
     """
-    lengths = np.bincount(owner, minlength=len(first_hour))
-    before = np.cumsum(lengths) - lengths
-    hour = first_hour[owner] + np.arange(len(owner)) - before[owner]
+    keep = (hour >= first // QUARTERS_PER_HOUR) & (hour * QUARTERS_PER_HOUR < end)
+    if not keep.all():
+        kind, hour, records = kind[keep], hour[keep], records[keep]
+    kind, hour, sums = _added(kind, hour, records)
     quarter = (hour[:, None] * QUARTERS_PER_HOUR + np.arange(QUARTERS_PER_HOUR)).ravel()
-    part = {name: np.repeat(records[:, name] / QUARTERS_PER_HOUR, QUARTERS_PER_HOUR) for name in _EVEN}
+    part = {name: np.repeat(sums[:, name] / QUARTERS_PER_HOUR, QUARTERS_PER_HOUR) for name in _EVEN}
     return Quartered(
-        row=np.repeat(owner, QUARTERS_PER_HOUR),
+        kind=np.repeat(kind, QUARTERS_PER_HOUR),
         at=quarter,
-        energy_j=records[:, ENERGY].ravel(),
-        idle_j=records[:, IDLE].ravel(),
+        energy_j=sums[:, ENERGY].ravel(),
+        idle_j=sums[:, IDLE].ravel(),
         covered_s=part[COVERED],
         elapsed_s=part[ELAPSED],
         filled_j=part[FILLED],
-    )
+    ).inside(first, end)
 
 
 _EVEN = (COVERED, ELAPSED, FILLED)
+
+
+def _added(kind: IntArray, hour: IntArray, records: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """Kind, hour and sum of the records that agree in both, in the order in which each came first."""
+    low = int(hour.min(initial=0)) if len(hour) else 0
+    span = int(hour.max(initial=low)) - low + 1
+    place, key = pd.factorize(kind * span + (hour - low))
+    each = (place[:, None] * RECORD + np.arange(RECORD)).ravel()
+    sums = np.bincount(each, records.ravel(), len(key) * RECORD).astype(np.float64).reshape(-1, RECORD)
+    return key // span, key % span + low, sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,29 +128,44 @@ class Rates:
 PRICED = ("location_g", "market_g", "cost")
 
 
+def priced(found: Quartered, rates: Mapping[int, Rates], cluster: IntArray) -> dict[str, FloatArray]:
+    """Facility energy and amounts of each quarter hour [n]; ``cluster``: of each kind."""
+    node_j = found.energy_j + found.filled_j
+    if len(rates) == 1:
+        (rate,) = rates.values()
+        return {name: node_j * getattr(rate, name)[found.at - rate.first] for name in ("facility_j", *PRICED)}
+    result = {name: np.full(len(node_j), np.nan) for name in ("facility_j", *PRICED)}
+    owner = cluster[found.kind]
+    for pk, rate in rates.items():
+        mine = owner == pk
+        place = found.at[mine] - rate.first
+        for name, values in result.items():
+            values[mine] = node_j[mine] * getattr(rate, name)[place]
+    return result
+
+
 def cell_sums(
     found: Quartered,
     cell: IntArray,
     cells: int,
-    failed: FloatArray,
-    running: FloatArray,
-    rates: dict[int, Rates],
-    cluster: IntArray,
+    failed: BoolArray,
+    running: BoolArray,
+    amounts: Mapping[str, FloatArray],
 ) -> dict[str, FloatArray]:
     """
-    Sums of quarter hours by cell, each added one after the other in the order of the rows.
+    Sums of quarter hours by cell, each added one after the other in their order.
 
     Parameters
     ----------
     found : Quartered of n
     cell : array of n
         Which cell each quarter hour belongs to.
-    failed : array of k rows
-        1 where the row's jobs came to nothing and that is their user's, else 0.
-    running : array of k rows
-        1 where the row's jobs have not ended, else 0.
-    rates : by cluster
-    cluster : array of k rows
+    failed : array of k kinds
+        Where the jobs came to nothing and that is their user's.
+    running : array of k kinds
+        Where the jobs have not ended.
+    amounts : dict of arrays of n
+        As `priced` gives them.
 
     Returns
     -------
@@ -143,37 +173,24 @@ def cell_sums(
         Joules, seconds, grams and money. An amount is nan where jobs ran and no energy of them is known, and where
         energy was drawn and no factor is known for any of it; where it is known for a part, it is that part's.
     """
-    wasted = failed[found.row]
-    node_j = found.energy_j + found.filled_j
+    wasted, goes_on = failed[found.kind], running[found.kind]
     columns = {
         "energy_j": found.energy_j,
         "filled_j": found.filled_j,
         "covered_s": found.covered_s,
         "elapsed_s": found.elapsed_s,
-        "failed_j": found.energy_j * wasted,
-        "idle_j": found.idle_j * (1.0 - wasted),
-        "running_s": found.elapsed_s * running[found.row],
+        "failed_j": np.where(wasted, found.energy_j, 0.0),
+        "idle_j": np.where(wasted, 0.0, found.idle_j),
+        "running_s": np.where(goes_on, found.elapsed_s, 0.0),
+        "facility_j": amounts["facility_j"],
     }
-    priced = _priced(found, node_j, rates, cluster)
-    columns["facility_j"] = priced.pop("facility_j")
     sums = {name: np.bincount(cell, values, cells).astype(np.float64) for name, values in columns.items()}
-    drawn = np.bincount(cell, node_j != 0, cells)
+    some = found.energy_j + found.filled_j != 0
+    drawn = np.bincount(cell[some], minlength=cells)
     dark = (drawn == 0) & (sums["elapsed_s"] > 0) & (sums["covered_s"] == 0)
-    for name, values in priced.items():
-        lost = np.bincount(cell, (node_j != 0) & np.isnan(values), cells)
-        total = np.bincount(cell, np.nan_to_num(values), cells).astype(np.float64)
+    for name in PRICED:
+        unknown = np.isnan(amounts[name])
+        lost = np.bincount(cell[some & unknown], minlength=cells)
+        total = np.bincount(cell, np.where(unknown, 0.0, amounts[name]), cells)
         sums[name] = np.where(dark | ((drawn > 0) & (lost == drawn)), np.nan, total)
     return sums
-
-
-def _priced(found: Quartered, node_j: FloatArray, rates: dict[int, Rates], cluster: IntArray) -> dict[str, FloatArray]:
-    """Facility energy and amounts of each quarter hour [n]."""
-    names = ("facility_j", *PRICED)
-    result = {name: np.full(len(node_j), np.nan) for name in names}
-    owner = cluster[found.row]
-    for pk, rate in rates.items():
-        mine = owner == pk
-        place = found.at[mine] - rate.first
-        for name in names:
-            result[name][mine] = node_j[mine] * getattr(rate, name)[place]
-    return result

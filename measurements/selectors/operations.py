@@ -27,6 +27,7 @@ from measurements.models import (
     DirtyDay,
     DirtyJob,
     DirtyNodeDay,
+    Job,
     Node,
     PendingCorrection,
     TypeDay,
@@ -211,6 +212,8 @@ def _under_way(now: datetime) -> Q:
 
 
 def _waiting_jobs(now: datetime) -> dict[int, Waiting]:
-    rows = DirtyJob.objects.order_by().values_list("job__cluster")
+    # A subquery: along the index of clusters a database would pass all jobs, to look for their marks.
+    cluster = Subquery(Job.objects.filter(pk=OuterRef("job")).order_by().values("cluster")[:1])
+    rows = DirtyJob.objects.order_by().values_list(cluster)
     claimed = Count("pk", filter=_under_way(now))
     return {cluster: Waiting(*values) for cluster, *values in rows.annotate(Count("pk"), claimed=claimed)}

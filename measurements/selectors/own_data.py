@@ -18,6 +18,7 @@ from measurements.domain.packing import unpacked
 from measurements.models import (
     Allocation,
     AllocationEnergy,
+    BoardEvent,
     Budget,
     Digest,
     DigestChoice,
@@ -25,16 +26,23 @@ from measurements.models import (
     FactorImport,
     Job,
     JobEnergy,
+    JobTags,
     Membership,
+    NameConsent,
+    Objection,
     PageRead,
     Report,
     Run,
+    Seat,
     SiteFactor,
     Statement,
     Supply,
+    TagEdit,
     UsageDay,
+    WorkloadJob,
 )
 from measurements.selectors.audit import reads_rows
+from measurements.selectors.seats import seats_of
 
 ROWS_AT_ONCE = 1_000
 Value = Any
@@ -99,6 +107,9 @@ OWN: tuple[Own, ...] = (
     Own("job-energy", JobEnergy, "job__username"),
     Own("ledger", AllocationEnergy, "job__username"),
     Own("usage", UsageDay, "username"),
+    Own("tags", JobTags, "job__username"),
+    Own("tags-set", TagEdit, "job__username", ("edited_by",)),
+    Own("compared", WorkloadJob, "username"),
     Own("memberships", Membership, "username"),
     Own("budgets", Budget, "owner"),
     Own("reports", Report, "username"),
@@ -107,6 +118,12 @@ OWN: tuple[Own, ...] = (
     Own("mails", Digest, "username"),
     Own("reads-by-others", PageRead, "username", found=reads_rows),
     Own("reads-of-others", PageRead, "reader", ("username", "project")),
+    Own("places-on-boards", Seat, "whose", found=seats_of),
+    Own("names-on-boards", NameConsent, "username"),
+    Own("objections", Objection, "username", ("answered_by",)),
+    Own("board-events", BoardEvent, "username"),
+    Own("tags-set-by-me", TagEdit, "edited_by", ("job",)),
+    Own("objections-answered", Objection, "answered_by", ("username", "text")),
     Own("declared-factors", SiteFactor, "author"),
     Own("declared-supplies", Supply, "author"),
     Own("imported-factors", FactorImport, "author"),
@@ -117,13 +134,19 @@ OWN: tuple[Own, ...] = (
 # Models that name persons, or hang on jobs, and are not in it; why.
 EXEMPT: dict[str, str] = {
     "measurements.DirtyJob": "that a job's total is to be made anew: gone in seconds, and nothing but the job's number",
+    "measurements.Board": "who made it stands in board-events",
+    "measurements.Edition": "who drafted, submitted, approved it stands in board-events; who objected, in objections",
 }
 
 # Fields of the tables above that are left out of the file; why.
 LEFT_OUT: dict[str, str] = {
     "password": "only a check value is kept; whoever has it could try passwords",
     "cancelled_by_uid": "the number of whoever cancelled the run, who may be somebody else",
-    "username": "whose page one looked at is that person's",
+    "edited_by": "who set the tags may be somebody else",
+    "job": "whose tags one set may be somebody else's job",
+    "answered_by": "who answered is somebody else",
+    "text": "what somebody objected is theirs",
+    "username": "whose page one looked at, or whose objection one answered, is that person's",
     "project": "likewise",
     "figures": "the machine's, not the person's",
     "object_id": "what was changed in the administration may be somebody else's",

@@ -31,7 +31,8 @@ from measurements.domain.units import (
     ms_from_datetime,
 )
 from measurements.models import Cluster, PriceDay
-from measurements.selectors.days import together
+from measurements.selectors.days import merged_spans
+from measurements.selectors.frames import as_days, columns_of, plain
 from measurements.selectors.in_force import build_prices
 
 _SHAPE = (len(Part), QUARTERS_PER_DAY)
@@ -58,11 +59,13 @@ def price_lists_of(
     """Likewise of several spans of UTC days [first, last], which may lie apart; still one query."""
     stored: dict[int, dict[date, _Stored]] = {pk: {} for pk in clusters}
     days = Q()
-    for first, last in together(spans):
+    for first, last in merged_spans(spans):
         days |= Q(day__gte=first, day__lte=last)
     rows = PriceDay.objects.filter(days, cluster_id__in=list(stored)).order_by("day")
-    for pk, day, *row in rows.values_list("cluster_id", "day", *_Stored._fields) if stored else ():
-        stored[pk][day] = _Stored(*row)
+    names = ("cluster_id", plain("day"), *_Stored._fields)
+    owner, day, *columns = columns_of(rows.values_list(*names), len(names))
+    for pk, each, *row in zip(owner, as_days(day), *columns, strict=True):
+        stored[pk][each] = _Stored(*row)
     return [{pk: _whole(pk, found, *_days(span, wanted)) for pk, found in stored.items()} for span in spans]
 
 
@@ -75,12 +78,14 @@ def _days(span: tuple[date, date], wanted: Collection[date] | None) -> tuple[lis
 def _whole(cluster: int, stored: dict[date, _Stored], days: list[date], wanted: Collection[date]) -> PriceList:
     built = _built(cluster, sorted({day for day in days if day not in stored} & set(wanted)))
     parts: list[PriceList] = []
-    for texts, each in groupby(days, lambda day: stored[day].texts if day in stored else None):
+    for kind, each in groupby(days, lambda day: stored[day].texts if day in stored else day in built):
         run = list(each)
-        if texts is not None:
+        if isinstance(kind, tuple):
             parts.append(_read(run[0], [stored[day] for day in run]))
+        elif kind:
+            parts += [built[day] for day in run]
         else:
-            parts += [built[day] if day in built else nothing_known(_quarters_ms(day), 1) for day in run]
+            parts.append(nothing_known(_quarters_ms(run[0], len(run)), len(run)))
     return joined(parts)
 
 

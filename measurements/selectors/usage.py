@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -16,14 +16,13 @@ import numpy as np
 import pandas as pd
 from django.db.models import Q, QuerySet
 
-from measurements.domain.blame import WASTED
 from measurements.domain.carbon import Part, PriceList
 from measurements.domain.chain import Footprint, embodied_of, footprint, together
-from measurements.domain.profiles import HOURS_PER_DAY, RESERVED, unpacked_hours
+from measurements.domain.profiles import HOURS_PER_DAY, RESERVED
 from measurements.domain.quality import ratio
-from measurements.domain.slurm import ENDED_BY_TIME, NOT_ENDED
 from measurements.domain.timeshift import time_resolved
 from measurements.domain.units import (
+    EPOCH_DAY,
     HOUR_MS,
     QUARTER_MS,
     S_PER_HOUR,
@@ -31,13 +30,12 @@ from measurements.domain.units import (
     FloatArray,
     IntArray,
     day_from_ms,
-    day_start_ms,
 )
-from measurements.domain.usage import Granularity, Quartered, Rates, cell_sums, first_days, quartered
+from measurements.domain.usage import Granularity, Quartered, Rates, cell_sums, first_days, priced, quartered
 from measurements.models import UsageDay
-from measurements.selectors.days import day_bounds_ms
-from measurements.selectors.frames import frame_of
+from measurements.selectors.days import day_bounds_ms, merged_spans
 from measurements.selectors.prices import price_lists_of
+from measurements.selectors.usage_rows import Labels, UsageRows, usage_rows
 
 
 class Dimension(StrEnum):
@@ -65,7 +63,6 @@ _FIELD = {
 }
 PAIR = "\x1f"
 _Days = tuple[date, date]  # UTC, both included
-_COLUMNS = ("cluster_id", "day", "node_type_id", "state", "excused", "first_hour", "hours")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,35 +191,30 @@ def usages(scope: Scope, questions: Sequence[Asked]) -> list[Usage]:
     """Answer several questions of one scope with the same filters; still two queries."""
     bounds = [_bounds_ms(asked) for asked in questions]
     spans = [(day_from_ms(int(each[0])), day_from_ms(int(each[-1]) - 1)) for each in bounds]
-    frame = _rows(scope, questions, spans)
-    lists = price_lists_of(sorted(set(frame["cluster_id"].tolist())), spans, set(frame["day"]))
-    found = []
-    for asked, bounds_ms, span, prices in zip(questions, bounds, spans, lists, strict=True):
-        mine = frame if len(questions) == 1 else frame[frame["day"].between(*span)]
-        clusters = set(mine["cluster_id"].tolist())
-        found.append(_answer(asked, bounds_ms, span, mine, {pk: prices[pk] for pk in prices if pk in clusters}))
-    return found
+    rows = _rows(scope, questions, spans)
+    days = {EPOCH_DAY + timedelta(days=day) for day in np.unique(rows.day).tolist()}
+    lists = price_lists_of(np.unique(rows.cluster).tolist(), spans, days)
+    return [
+        _answer(asked, bounds_ms, rows.of_days(*span), prices, span)
+        for asked, bounds_ms, span, prices in zip(questions, bounds, spans, lists, strict=True)
+    ]
 
 
-def _answer(asked: Asked, bounds: IntArray, span: _Days, frame: pd.DataFrame, prices: Mapping[int, PriceList]) -> Usage:
-    owner, records = unpacked_hours(frame["hours"])
-    midnight = np.array([day_start_ms(day) // HOUR_MS for day in frame["day"]], np.int64)
-    first_hour = midnight + frame["first_hour"].to_numpy(np.int64)
-    found = quartered(owner, first_hour, records).inside(int(bounds[0]) // QUARTER_MS, int(bounds[-1]) // QUARTER_MS)
-    figure = _footprint(frame, found, _reserved_h(owner, first_hour, records, bounds), prices, span)
+def _answer(asked: Asked, bounds: IntArray, rows: UsageRows, every: Mapping[int, PriceList], span: _Days) -> Usage:
+    prices = {pk: every[pk] for pk in every if (rows.cluster == pk).any()}
+    named = _names(rows, asked)
+    kind, kinds = _kinds(rows, named)
+    quarters = bounds // QUARTER_MS
+    found = quartered(kind[rows.owner], rows.hour, rows.records, int(quarters[0]), int(quarters[-1]))
+    cluster = rows.cluster[kinds]
+    figure = _footprint(rows, found, cluster, _node_hours(rows, bounds, span), prices)
     currency = _main_currency(figure)
-    groups, group = _groups(_names(frame, asked), found)
-    bar = np.searchsorted(bounds // QUARTER_MS, found.at, side="right") - 1
+    amounts = priced(found, {pk: Rates.of(price, currency) for pk, price in prices.items()}, cluster)
+    groups, group = _groups(named, kinds, found)
+    bar = np.searchsorted(quarters, found.at, side="right") - 1
     shape = (len(bounds) - 1, len(groups))
-    sums = cell_sums(
-        found,
-        bar * len(groups) + group[found.row],
-        shape[0] * shape[1],
-        (frame["state"].isin(WASTED) & ~frame["excused"].astype(bool)).to_numpy(np.float64),
-        frame["state"].isin(NOT_ENDED - ENDED_BY_TIME).to_numpy(np.float64),
-        {pk: Rates.of(price, currency) for pk, price in prices.items()},
-        frame["cluster_id"].to_numpy(np.int64),
-    )
+    cell = bar * len(groups) + group[found.kind]
+    sums = cell_sums(found, cell, shape[0] * shape[1], rows.wasted[kinds], rows.running[kinds], amounts)
     return Usage(
         asked=asked,
         bounds_ms=bounds,
@@ -231,7 +223,7 @@ def _answer(asked: Asked, bounds: IntArray, span: _Days, frame: pd.DataFrame, pr
         cells=Cells(**{name: values.reshape(shape) for name, values in sums.items()}),
         footprint=figure,
         currency=currency,
-        quarters=_quarters(frame, found, prices, bounds),
+        quarters=_quarters(found, cluster, amounts["facility_j"], prices, bounds),
     )
 
 
@@ -252,78 +244,85 @@ def _begins(asked: Asked, bounds: IntArray) -> tuple[date, ...]:
     return tuple(days.date.tolist())
 
 
-def _rows(scope: Scope, questions: Sequence[Asked], spans: Sequence[_Days]) -> pd.DataFrame:
-    """The rows that may have something in any of the periods, with what they are grouped by; in a fixed order."""
+def _rows(scope: Scope, questions: Sequence[Asked], spans: Sequence[_Days]) -> UsageRows:
+    """The rows that may have something in any of the periods, with what they are grouped by."""
     days = Q()
-    for first, last in spans:
+    for first, last in merged_spans(spans):
         days |= Q(day__gte=first, day__lte=last)
     rows = scope.rows().filter(days)
     for dimension, values in questions[0].filters.items():
         rows = rows.filter(_one_of(dimension, values))
-    labels = sorted({by for asked in questions for by in (asked.group_by, asked.then_by) if by})
-    fields = [_FIELD[by] for by in labels]
-    # An order that depends on content alone, so that sums do; the rows of a day are written in it.
-    rows = rows.order_by("day", "cluster__name", "pk")
-    return frame_of(rows.values_list(*_COLUMNS, *fields), (*_COLUMNS, *(f"by_{by.value}" for by in labels)))
+    return usage_rows(rows, sorted({_FIELD[by] for asked in questions for by in (asked.group_by, asked.then_by) if by}))
 
 
-def _names(frame: pd.DataFrame, asked: Asked) -> pd.Series:
+def _names(rows: UsageRows, asked: Asked) -> Labels:
     """The name of each row's group."""
     if asked.group_by is None:
-        return pd.Series("", index=frame.index)
-    names = frame[f"by_{asked.group_by.value}"].astype(str)
-    return names if asked.then_by is None else names + PAIR + frame[f"by_{asked.then_by.value}"].astype(str)
+        return Labels(("",), np.zeros(len(rows.day), np.int64))
+    one = rows.labels[_FIELD[asked.group_by]]
+    if asked.then_by is None:
+        return one
+    other = rows.labels[_FIELD[asked.then_by]]
+    pairs, code = np.unique(one.code * len(other.names) + other.code, return_inverse=True)
+    found = (divmod(pair, len(other.names)) for pair in pairs.tolist())
+    return Labels(tuple(f"{one.names[i]}{PAIR}{other.names[j]}" for i, j in found), code)
+
+
+def _kinds(rows: UsageRows, named: Labels) -> tuple[IntArray, IntArray]:
+    """Rows that agree in all that counts are of one kind: that of each row, and a row of each kind."""
+    key = ((rows.cluster * max(len(named.names), 1) + named.code) * 2 + rows.wasted) * 2 + rows.running
+    _key, place, kind = np.unique(key, return_index=True, return_inverse=True)
+    return kind, place
 
 
 def _one_of(dimension: Dimension, values: Sequence[str]) -> Q:
     return Q(**{f"{_FIELD[dimension]}__in": list(values)})
 
 
-def _groups(labels: pd.Series, found: Quartered) -> tuple[tuple[str, ...], IntArray]:
-    """Names of the groups that have any time in the period, most energy first, and the place of each row's."""
-    names, code = np.unique(labels.to_numpy(object), return_inverse=True)
-    elapsed = np.bincount(code[found.row], found.elapsed_s, len(names))
-    energy = np.bincount(code[found.row], found.energy_j + found.filled_j, len(names))
-    order = [i for i in np.lexsort((names.astype(str), -energy)).tolist() if elapsed[i] > 0 or energy[i] > 0]
+def _groups(named: Labels, kinds: IntArray, found: Quartered) -> tuple[tuple[str, ...], IntArray]:
+    """Names of the groups that have any time in the period, most energy first, and the place of each kind's."""
+    names, code = np.array(named.names, str), named.code[kinds]
+    elapsed = np.bincount(code[found.kind], found.elapsed_s, len(names))
+    energy = np.bincount(code[found.kind], found.energy_j + found.filled_j, len(names))
+    order = [i for i in np.lexsort((names, -energy)).tolist() if elapsed[i] > 0 or energy[i] > 0]
     place = np.zeros(max(len(names), 1), np.int64)
     place[order] = np.arange(len(order))
-    return tuple(str(names[i]) for i in order) or ("",), place[code]
+    return tuple(named.names[i] for i in order) or ("",), place[code]
 
 
 # --- Emissions ------------------------------------------------------------------------------------------
 
-_Reserved = tuple[IntArray, IntArray, FloatArray]  # row, UTC day since 1970, node-hours
 
-
-def _reserved_h(owner: IntArray, first_hour: IntArray, records: FloatArray, bounds: IntArray) -> _Reserved:
-    """Node-hours that each record's jobs held inside the period."""
-    before = np.searchsorted(owner, np.arange(len(first_hour)))
-    hour = first_hour[owner] + np.arange(len(owner)) - before[owner] if len(owner) else np.zeros(0, np.int64)
-    start, end = hour * HOUR_MS, (hour + 1) * HOUR_MS
+def _node_hours(rows: UsageRows, bounds: IntArray, days: _Days) -> dict[tuple[int, int], FloatArray]:
+    """Node-hours that the rows' jobs held inside the period, by cluster and node type, of each UTC day."""
+    start, end = rows.hour * HOUR_MS, (rows.hour + 1) * HOUR_MS
     inside = np.clip(np.minimum(end, bounds[-1]) - np.maximum(start, bounds[0]), 0, HOUR_MS) / HOUR_MS
-    return owner, hour // HOURS_PER_DAY, records[:, RESERVED] * inside / S_PER_HOUR
+    first, count = (days[0] - EPOCH_DAY).days, (days[1] - days[0]).days + 1
+    _type, place, code = np.unique(rows.node_type, return_index=True, return_inverse=True)
+    key = code[rows.owner] * count + rows.hour // HOURS_PER_DAY - first
+    hours = np.bincount(key, rows.records[:, RESERVED] * inside / S_PER_HOUR, len(place) * count)
+    pairs = zip(rows.cluster[place].tolist(), rows.node_type[place].tolist(), strict=True)
+    return dict(zip(pairs, hours.astype(np.float64).reshape(len(place), count), strict=True))
 
 
 def _footprint(
-    frame: pd.DataFrame, found: Quartered, reserved: _Reserved, prices: Mapping[int, PriceList], days: _Days
+    rows: UsageRows,
+    found: Quartered,
+    cluster: IntArray,
+    node_hours: Mapping[tuple[int, int], FloatArray],
+    prices: Mapping[int, PriceList],
 ) -> Footprint:
     """The period's figure with every step."""
-    clusters, kinds = (frame[name].to_numpy(np.int64) for name in ("cluster_id", "node_type_id"))
-    day = reserved[1] - day_start_ms(days[0]) // HOUR_MS // HOURS_PER_DAY
-    count = (days[1] - days[0]).days + 1
     figures = []
     for pk, price in prices.items():
-        mine, first = clusters[found.row] == pk, int(price.at_ms[0]) // QUARTER_MS
-        place = found.at[mine] - first
+        mine = slice(None) if len(prices) == 1 else cluster[found.kind] == pk
+        place = found.at[mine] - int(price.at_ms[0]) // QUARTER_MS
         metered_j, filled_j = (
             np.bincount(place, values[mine], len(price.at_ms)).astype(np.float64)
             for values in (found.energy_j, found.filled_j)
         )
-        node_hours: dict[int, FloatArray] = {}
-        for kind in np.unique(kinds[clusters == pk]).tolist():
-            of_kind = (kinds == kind)[reserved[0]]
-            node_hours[kind] = np.bincount(day[of_kind], reserved[2][of_kind], count).astype(np.float64)
-        figures.append(footprint(metered_j, filled_j, price, embodied_of(node_hours, price.embodied)))
+        held = {kind: hours for (owner, kind), hours in node_hours.items() if owner == pk}
+        figures.append(footprint(metered_j, filled_j, price, embodied_of(held, price.embodied)))
     return together(figures)
 
 
@@ -336,21 +335,21 @@ def _main_currency(figure: Footprint) -> str:
     return max(sorted(drawn_j), key=lambda name: drawn_j[name], default="")
 
 
-def _quarters(frame: pd.DataFrame, found: Quartered, prices: Mapping[int, PriceList], bounds: IntArray) -> Quarters:
+def _quarters(
+    found: Quartered,
+    cluster: IntArray,
+    facility_j: FloatArray,
+    prices: Mapping[int, PriceList],
+    bounds: IntArray,
+) -> Quarters:
     """The period's quarter hours against the grid of the cluster on which most was drawn."""
     first, end = int(bounds[0]) // QUARTER_MS, int(bounds[-1]) // QUARTER_MS
     at_ms = np.arange(first, end, dtype=np.int64) * QUARTER_MS
-    node_j = found.energy_j + found.filled_j
-    clusters = frame["cluster_id"].to_numpy(np.int64)[found.row]
-    facility_j = np.zeros(end - first)
-    for pk, price in prices.items():
-        mine, rate = clusters == pk, Rates.of(price)
-        place = found.at[mine]
-        facility_j += np.bincount(place - first, node_j[mine] * rate.facility_j[place - rate.first], end - first)
-    drawn = {pk: float(node_j[clusters == pk].sum()) for pk in prices}
-    heaviest = max(drawn, key=lambda pk: drawn[pk], default=None)
+    drawn_j = np.bincount(found.at - first, facility_j, end - first).astype(np.float64)
+    by_kind = np.bincount(found.kind, found.energy_j + found.filled_j, len(cluster))
+    heaviest = max(prices, key=lambda pk: float(by_kind[cluster == pk].sum()), default=None)
     if heaviest is None:
-        return Quarters(at_ms, facility_j, np.full(len(at_ms), np.nan), np.zeros(len(at_ms), bool))
+        return Quarters(at_ms, drawn_j, np.full(len(at_ms), np.nan), np.zeros(len(at_ms), bool))
     price = prices[heaviest]
     place = slice(first - int(price.at_ms[0]) // QUARTER_MS, end - int(price.at_ms[0]) // QUARTER_MS)
-    return Quarters(at_ms, facility_j, price.part(Part.LOCATION)[place], time_resolved(price)[place])
+    return Quarters(at_ms, drawn_j, price.part(Part.LOCATION)[place], time_resolved(price)[place])

@@ -1,4 +1,4 @@
-"""The REST interface under /api/v1/, read only: the same figures as the commands, for whoever is logged in."""
+"""The REST interface under /api/v1/: the same figures as the commands, for whoever is logged in; tags are written."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from ninja import NinjaAPI
 from ninja.errors import ValidationError
 from ninja.security import django_auth
 
+from measurements.domain.tag_edits import TagsRefused
 from measurements.services.audit import NotNoted
+from portal.api.boards import router as boards
 from portal.api.clusters import router as clusters
 from portal.api.energy import router as energy
+from portal.api.node_types import router as node_types
+from portal.api.tags import router as tags
 from portal.api.usage import router as usage
+from portal.api.workloads import router as workloads
 
 api = NinjaAPI(
     title="Joulebook",
@@ -23,6 +28,10 @@ api = NinjaAPI(
 api.add_router("", energy)
 api.add_router("", usage)
 api.add_router("", clusters)
+api.add_router("", node_types)
+api.add_router("", tags)
+api.add_router("", boards)
+api.add_router("", workloads)
 
 
 @api.exception_handler(Http404)
@@ -35,6 +44,13 @@ def not_found(request: HttpRequest, exc: Http404 | type[Http404]) -> HttpRespons
 def not_noted(request: HttpRequest, exc: NotNoted | type[NotNoted]) -> HttpResponse:
     """What is somebody else's is not shown while it cannot be noted who reads it."""
     return api.create_response(request, {"detail": "this read could not be noted; try again"}, status=503)
+
+
+@api.exception_handler(TagsRefused)
+def not_kept(request: HttpRequest, exc: TagsRefused | type[TagsRefused]) -> HttpResponse:
+    """Which tag, and why."""
+    said = [{"where": exc.key, "reason": exc.reason}] if isinstance(exc, TagsRefused) else []
+    return api.create_response(request, {"detail": "not kept", "errors": said}, status=422)
 
 
 @api.exception_handler(ValidationError)

@@ -16,6 +16,7 @@ from measurements.selectors.joblist import JobRow
 from portal.quantities import Unit, percent
 from portal.templatetags.quantities import minute, of_unit, plain_number, quality_word
 from portal.wording_jobs import state_name
+from portal.wording_report import phase_word
 
 NAME_LENGTH = 60
 register = template.Library()
@@ -82,13 +83,20 @@ def _heading(row: JobRow, *, cluster: bool) -> SafeString:
     where = format_html(' <span class="fine">{}</span>', row.cluster) if cluster else ""
     name = Truncator(row.name).chars(NAME_LENGTH) if len(row.name) > NAME_LENGTH else row.name
     return format_html(
-        '<th role="rowheader" scope="row"><a href="{}{}">{}</a>{}{}</th>',
+        '<th role="rowheader" scope="row"><a href="{}{}">{}</a>{}{}{}</th>',
         reverse("job", args=[row.cluster, row.job_id]),
         query,
         row.job_id,
         where,
         format_html(' <span class="name">{}</span>', name) if name else "",
+        _counts_as(row.workload, row.phase) if row.workload or row.phase else "",
     )
+
+
+def _counts_as(workload: str, phase: str) -> SafeString:
+    """Workload, which leads to its page, and phase."""
+    link = format_html('<a href="{}">{}</a> ', reverse("workload", args=[workload]), workload) if workload else ""
+    return format_html(' <span class="fine counts-as">{}{}</span>', link, phase_word(phase))
 
 
 def _user(row: JobRow, words: _Words) -> SafeString:

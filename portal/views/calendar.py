@@ -13,12 +13,12 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.dates import MONTHS
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 from django.views.decorators.http import require_safe
 
 from measurements.selectors.usage import Asked, Scope, Usage, usage
+from portal.dates import day_in_words
 from portal.forms import EARLIEST_YEAR, LATEST_YEAR
 from portal.quantities import Unit, format_quantity, in_unit, unit_for
 
@@ -73,17 +73,17 @@ def _months(found: Usage, unit: Unit, today: date) -> list[tuple[str, list[Day]]
     cells = (found.cells.energy_j, found.cells.covered_s, found.cells.elapsed_s, found.cells.running_s)
     sums = zip(*(part.sum(axis=1).tolist() for part in cells), strict=True)
     most = float(found.cells.energy_j.max(initial=0.0))
+    form, address = pgettext("day of a chart", "l, j F Y"), f"{reverse('energy')}?span=day&at="
     for day, figures in zip(found.begins, sums, strict=True):
         if day <= today:
-            rows[day.month - 1][1][day.day - 1] = _day(day, figures, most, unit)
+            name = day_in_words(day, form)
+            rows[day.month - 1][1][day.day - 1] = _day(name, f"{address}{day.isoformat()}", figures, most, unit)
     return rows
 
 
-def _day(day: date, figures: tuple[float, ...], most: float, unit: Unit) -> Day:
+def _day(name: str, address: str, figures: tuple[float, ...], most: float, unit: Unit) -> Day:
     """A figure, 0, not measured, or no job: four different things; a day with running jobs says so besides."""
     energy_j, covered_s, elapsed_s, running_s = figures
-    name = date_format(day, pgettext("day of a chart", "l, j F Y"))
-    address = f"{reverse('energy')}?span=day&at={day.isoformat()}"
     if not elapsed_s:
         return Day("·", "heat-none", f"{name}: {_('no jobs')}", address)
     if not covered_s:
@@ -111,5 +111,5 @@ def _sentence(found: Usage) -> str:
         "total": format_quantity(found.energy_j, "energy"),
         "days": days,
         "most": format_quantity(float(energies[place]), "energy"),
-        "day": date_format(found.begins[place], pgettext("day in a sentence", "l j F")),
+        "day": day_in_words(found.begins[place], pgettext("day in a sentence", "l j F")),
     }

@@ -10,8 +10,10 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from measurements.selectors.boards import reviews_for
 from measurements.selectors.drawn import jobs_by_state
 from measurements.selectors.joblist import Freshness, freshness
 from measurements.selectors.people import has_account
@@ -72,6 +74,14 @@ def table(request: HttpRequest) -> StreamingHttpResponse:
     asked = question(request)
     found = usage(Scope(username=request.user.get_username()), asked.view.asked(asked.zone))
     return export_response(request, "my-energy", usage_sheet(found, asked.view))
+
+
+@login_required
+@require_safe
+def reviews(request: HttpRequest) -> HttpResponse:
+    """Leaderboards under review that the viewer is on, as a part of a page; empty without one."""
+    found = reviews_for(request.user, timezone.now())
+    return render(request, "portal/partials/_board_reviews.html", {"reviews": found})
 
 
 def _jobs_without_figures(scope: Scope, context: dict[str, Any]) -> int:

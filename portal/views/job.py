@@ -14,18 +14,19 @@ from measurements.domain.curves import PartRefused
 from measurements.domain.quality import ratio
 from measurements.domain.units import datetime_from_ms, ms_from_datetime
 from measurements.models import Cluster, Job
-from measurements.selectors.alike import alike
 from measurements.selectors.company import company
 from measurements.selectors.curve import JobCurve, job_curve
 from measurements.selectors.gpu_idle import gpu_idle
 from measurements.selectors.job import JobReport, job_report
+from measurements.selectors.like_jobs import like_jobs
 from measurements.selectors.lookup import named
 from measurements.services.audit import Page
-from portal import charts_job, wording, wording_job, wording_jobs
+from portal import charts_job, wording, wording_elsewhere, wording_job, wording_jobs
 from portal.csvs import csv_response
 from portal.curve_part import asked_part, drawn_part, part_of
 from portal.noting import note_jobs
 from portal.quantities import unit_for
+from portal.tags_page import tags_context
 from portal.waste_page import job_advice
 from portal.wording_curve import refused_sentence
 
@@ -53,12 +54,13 @@ def page(request: HttpRequest, cluster: str, job: str) -> HttpResponse | Streami
     }
     context |= (
         job_advice(shown, request.user)
-        | _alike(request, shown)
+        | _elsewhere(request, shown)
         | _words(report)
         | _comparison(report)
         | _chart(report, request)
         | _gpus(report)
         | _company(request, shown)
+        | tags_context(request, shown)
     )
     return render(request, "portal/job.html", context, status=400 if context["curve_fault"] else 200)
 
@@ -69,7 +71,7 @@ def jobs_named(request: HttpRequest, cluster: str, job: str) -> list[Job]:
         raise Http404("no such cluster")
     machine = get_object_or_404(Cluster.objects.visible_to(request.user), name=cluster)
     named_jobs = Job.objects.visible_to(request.user).filter(pk__in=named([machine.pk], job))
-    found = list(named_jobs.select_related("cluster").order_by("-start_ms", "-pk")[:SAME_ID_SHOWN])
+    found = list(named_jobs.select_related("cluster", "tag_edit").order_by("-start_ms", "-pk")[:SAME_ID_SHOWN])
     if not found:
         raise Http404("no such job")
     return found
@@ -85,15 +87,16 @@ def chosen_job(found: list[Job], start: str) -> Job:
     return wanted[0]
 
 
-def _alike(request: HttpRequest, job: Job) -> dict[str, Any]:
-    """What the owner's jobs of the same kind drew on other node types."""
-    found = alike(job, request.user)
-    if found is None:
-        return {"alike": None}
+def _elsewhere(request: HttpRequest, job: Job) -> dict[str, Any]:
+    """What it would draw on other node types."""
+    found = like_jobs(job, request.user, timezone.now())
     return {
-        "alike": found,
-        "alike_sentence": wording_job.alike_sentence(found),
-        "alike_unit": unit_for(max(kind.high_j or 0.0 for kind in found.types), "energy"),
+        "elsewhere": found,
+        "elsewhere_sentences": wording_elsewhere.sentences(found),
+        "elsewhere_basis": wording_elsewhere.basis_sentence(found),
+        "elsewhere_unit": unit_for(
+            max((one.energy_j.high for one in found.predicted if one.energy_j), default=0), "energy"
+        ),
     }
 
 

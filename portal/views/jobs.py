@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from measurements.selectors.job_tags import MANAGE
 from measurements.selectors.jobfilter import JobFilter, Place, Selection, machines
 from measurements.selectors.joblist import all_rows, jobs_page
 from measurements.selectors.jobsums import MOST_SUMMED, job_sums
@@ -46,6 +47,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "several_clusters": len(selection.clusters) > 1,
         "paged": after is not None,
         "sums": sums,
+        "taggable": request.user.has_perm(MANAGE) or any(r.username == request.user.get_username() for r in found.rows),
         "sentences": wording_jobs.sums_sentences(sums) if sums else [],
         "types": [(t, wording_jobs.type_name(t)) for t in sums.by_type] if sums else [],
         "types_unit": unit_for(max((t.median_j or 0.0 for t in sums.by_type), default=0.0) if sums else 0.0, "energy"),

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from measurements.models import Batch, Intake
 from measurements.selectors.batches import BatchFilter, batches, may_see_lines
 from measurements.selectors.operations import cluster_states, pending_corrections
+from measurements.selectors.scope_checks import disagreeing
 from measurements.selectors.setup import checklist
 from measurements.selectors.work import heartbeats, latest_files
 from portal import wording_operations as wording
@@ -45,6 +46,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "seen": [(one, wording.is_late(one)) for one in heartbeats(now).values()],
         "clusters": [state.name for state in states],
         "checklist": lines(checklist()),
+        "scope_checks": disagreeing(request.user),
     }
     return render(request, "portal/operations/overview.html", context | batch_list(request))
 

@@ -20,7 +20,7 @@ import django
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "performance.md"
-GROUPS = ("ingest", "attribution", "pages", "pricing", "serving", "open_day", "browser", "large")
+GROUPS = ("ingest", "attribution", "pages", "workloads", "pricing", "serving", "open_day", "browser", "large")
 SITE_VARIABLES = ("DATABASE_URL", "REDIS_URL", "JOULEBOOK_")
 
 

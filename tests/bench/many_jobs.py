@@ -55,6 +55,7 @@ ARRAY_SHARE = 0.2
 ARRAY_TASKS = 50
 RUNNING = 500
 PROJECTS = 80
+CPUS, RATED_W = 64, 600.0  # of a node
 ROWS_AT_ONCE = 20_000
 _QUARTERS = np.full(96, 1.0e6).tobytes()
 _HOURS = np.full(24, 3_600.0).tobytes()
@@ -73,7 +74,7 @@ def make(jobs: int, users: int) -> ManyJobs:
     """The cluster, its nodes, jobs, totals and roll-ups."""
     cluster = Cluster.objects.create(name=CLUSTER, longest_run_ms=7 * DAY_MS)
     types = _machine(cluster)
-    frame = _jobs(jobs, users)
+    frame = jobs_frame(jobs, users)
     frame["id"] += _free_id()
     with transaction.atomic():
         _insert_jobs(cluster, frame)
@@ -101,12 +102,12 @@ def _machine(cluster: Cluster) -> list[NodeType]:
     known = {"first_sample_ms": END_MS - DAYS * DAY_MS, "last_sample_ms": END_MS}
     nodes = Node.objects.bulk_create([Node(cluster=cluster, name=name, **known) for name, _ in named])
     NodeConfig.objects.bulk_create(
-        [NodeConfig(node=n, node_type=t, cpus=64, rated_w=600.0) for n, (_, t) in zip(nodes, named, strict=True)]
+        [NodeConfig(node=n, node_type=t, cpus=CPUS, rated_w=RATED_W) for n, (_, t) in zip(nodes, named, strict=True)]
     )
     return types
 
 
-def _jobs(count: int, users: int) -> pd.DataFrame:
+def jobs_frame(count: int, users: int) -> pd.DataFrame:
     """One row a job, oldest first."""
     rng = np.random.default_rng(11)
     start = np.sort(rng.integers(END_MS - DAYS * DAY_MS, END_MS - HOUR_MS, count)) // MS_PER_S * MS_PER_S
@@ -144,7 +145,7 @@ def _jobs(count: int, users: int) -> pd.DataFrame:
 
 def _insert_jobs(cluster: Cluster, frame: pd.DataFrame) -> None:
     nodes = list(Node.objects.filter(cluster=cluster).order_by("pk").values_list("pk", "name"))
-    _insert(
+    insert_rows(
         Job,
         "id cluster raw_id job_id array_job_id array_task_id username account name partition qos comment "
         "admin_comment wckey state start_ms end_ms",
@@ -157,7 +158,7 @@ def _insert_jobs(cluster: Cluster, frame: pd.DataFrame) -> None:
             for r in frame.itertuples(index=False)
         ),
     )  # fmt: skip
-    _insert(
+    insert_rows(
         Run,
         "id job sluid submit_ms start_ms end_ms state suspended_s cpus exclusive",
         (
@@ -165,7 +166,7 @@ def _insert_jobs(cluster: Cluster, frame: pd.DataFrame) -> None:
             for r in frame.itertuples(index=False)
         ),
     )  # fmt: skip
-    _insert(
+    insert_rows(
         Allocation,
         "id run node_name node start_ms end_ms cpus gpu_mask exclusive",
         (
@@ -173,7 +174,7 @@ def _insert_jobs(cluster: Cluster, frame: pd.DataFrame) -> None:
             for r in frame.itertuples(index=False)
         ),
     )
-    _insert(
+    insert_rows(
         JobEnergy,
         "job energy_j gpu_energy_j filled_j covered_us elapsed_us samples expected_samples gpu_held_us gpu_idle_us "
         "gpu_idle_j reserved_us quality flags",
@@ -206,7 +207,7 @@ def _insert_usage(cluster: Cluster, frame: pd.DataFrame, types: list[NodeType]) 
     blobs = _records(sums)
     days = {ms: adapted(day_from_ms(ms)) for ms in sums["day"].unique().tolist()}
     columns = zip(*(sums[name].tolist() for name in (*_KEYS, "energy", "elapsed_us", "hour")), blobs, strict=True)
-    _insert(
+    insert_rows(
         UsageDay,
         "cluster day username account partition state workload phase node_type excused first_hour hours energy_j "
         "gpu_energy_j filled_j covered_us elapsed_us samples expected_samples gpu_held_us gpu_idle_us gpu_idle_j "
@@ -264,7 +265,7 @@ def _insert_type_days(cluster: Cluster, types: list[NodeType]) -> None:
     )
 
 
-def _insert(model: type[models.Model], names: str, rows: Iterable[tuple[object, ...]]) -> None:
+def insert_rows(model: type[models.Model], names: str, rows: Iterable[tuple[object, ...]]) -> None:
     """Rows straight into a model's table, in lots."""
     stream = iter(rows)
     while lot := list(islice(stream, ROWS_AT_ONCE)):

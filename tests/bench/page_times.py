@@ -19,6 +19,7 @@ from tests.bench.harness import Row, Scale, median_s, timed
 from tests.bench.many_jobs import CLUSTER, HEAVY_USER, USUAL_USER, make
 
 BOUND_MS = 100.0
+HEAVY_BOUND_MS = 250.0  # a year of somebody with 330,000 jobs: 15 MB of roll-ups
 BOUND_QUERIES = 10
 REQUESTS = 20
 DRAWN_USERS = 100
@@ -34,6 +35,7 @@ class Page:
     what: str
     viewer: str
     url: str
+    bound_ms: float = BOUND_MS
 
 
 def page_rows(scale: Scale) -> list[Row]:
@@ -41,15 +43,15 @@ def page_rows(scale: Scale) -> list[Row]:
     make(scale.many_jobs, scale.users)
     operator = User.objects.create_user(OPERATOR)
     operator.user_permissions.add(*Permission.objects.filter(codename__in=PERMISSIONS))
-    clients = {OPERATOR: _client(operator)}
+    clients = {OPERATOR: client_of(operator)}
     for name in (HEAVY_USER, USUAL_USER):
-        clients[name] = _client(User.objects.create_user(name))
+        clients[name] = client_of(User.objects.create_user(name))
     rows, queries = [], {}
     for page in pages(scale.many_jobs):
         client = clients[page.viewer]
-        queries[page.what] = _queries(client, page.url)
+        queries[page.what] = queries_of(client, page.url)
         milliseconds = median_s(lambda client=client, url=page.url: client.get(url), REQUESTS) * 1e3  # type: ignore[misc]
-        rows.append(Row(f"{page.what}, {scale.many_jobs:,} jobs", milliseconds, "ms", BOUND_MS))
+        rows.append(Row(f"{page.what}, {scale.many_jobs:,} jobs", milliseconds, "ms", page.bound_ms))
     operations = queries.pop("operations", None)  # shows many tables, and is no page of jobs
     if operations is not None:
         rows.append(Row("queries of operations", operations, "queries"))
@@ -72,9 +74,8 @@ def pages(jobs: int) -> Iterator[Page]:
     yield Page("five days of one user with sums", HEAVY_USER, f"{listed}?first=2025-03-01&last=2025-03-05")
     yield Page("a user's month", USUAL_USER, f"{reverse('energy')}?{MONTH}")
     yield Page("month of the user with a third of all jobs", HEAVY_USER, f"{reverse('energy')}?{MONTH}")
-    yield Page(
-        "year of the user with a third of all jobs", HEAVY_USER, "/?first=2024-03-11&last=2025-03-10&group=state"
-    )
+    year = "/?first=2024-03-11&last=2025-03-10&group=state"
+    yield Page("year of the user with a third of all jobs", HEAVY_USER, year, HEAVY_BOUND_MS)
     yield Page("report of a user's year", USUAL_USER, "/report/?first=2024-03-11&last=2025-03-10")
     yield Page("cluster page, month", OPERATOR, f"{reverse('cluster', args=[CLUSTER])}?{MONTH}")
     try:
@@ -87,7 +88,7 @@ def _every_user(scale: Scale) -> list[Row]:
     """Pages of usage of users drawn at random: the 95th percentile of one request each, after a first one."""
     draw = random.Random(3)
     names = [f"u{draw.randrange(scale.users):04d}" for _ in range(min(DRAWN_USERS, scale.users))]
-    clients = [_client(User.objects.get_or_create(username=name)[0]) for name in names]
+    clients = [client_of(User.objects.get_or_create(username=name)[0]) for name in names]
     rows = []
     for what, url in OF_EVERYBODY.items():
         seconds = []
@@ -124,7 +125,8 @@ FILTERS = {
 }
 
 
-def _client(user: User) -> Client:
+def client_of(user: User) -> Client:
+    """Somebody who is logged in."""
     client = Client(SERVER_NAME="localhost")
     client.force_login(user)
     return client
@@ -136,7 +138,7 @@ def _place(depth: int, username: str = "") -> str:
     return "{}-{}".format(*jobs.values_list("start_ms", "pk")[min(depth, jobs.count() - 1)])
 
 
-def _queries(client: Client, url: str) -> int:
+def queries_of(client: Client, url: str) -> int:
     """Of a warm request, which has to succeed."""
     client.get(url)
     with CaptureQueriesContext(connection) as seen:

@@ -15,6 +15,7 @@ GROUPS = {
     "ingest": "CSV to committed segments",
     "attribution": "booking over decoding",
     "pages": "job list, deep",
+    "workloads": "board drafted",
     "pricing": "priced anew",
     "serving": "commands ingest and book",
     "open_day": "curve",

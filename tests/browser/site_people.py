@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 
+from measurements.demo.boards import LEAST_DAYS
 from measurements.demo.people import ACCOUNTS, LEADER, OPERATOR, PASSWORD, STUDENT
 from tests.services.demo_site import DemoSite, demo_site
 from tests.services.process import folder
@@ -22,8 +23,8 @@ DAYS_BEFORE_THE_MONTH = 4  # of the month before this one, whose sums a leader m
 
 
 def days_of_site(today: date) -> int:
-    """So many that some of the month before, which is over, is among them."""
-    return today.day + DAYS_BEFORE_THE_MONTH
+    """So many that some of the month before, which is over, is among them, and that there are leaderboards."""
+    return max(today.day + DAYS_BEFORE_THE_MONTH, LEAST_DAYS)
 
 
 def members_csv() -> str:

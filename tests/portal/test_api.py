@@ -127,6 +127,8 @@ def test_the_description_names_every_address_and_figure(client: Client, db: None
             "users/me", "users/me/usage", "projects/{name}",
             "projects/{name}/months", "jobs/{cluster}/{job}", "clusters", "clusters/{name}",
             "clusters/{name}/carbon-intensity",
+            "node-types", "jobs/{cluster}/{job}/tags", "tags", "boards", "boards/{slug}",
+            "boards/{slug}/{edition}", "workloads", "workloads/{name}", "jobs/{cluster}/{job}/elsewhere",
         )
     }  # fmt: skip
     energy = said["components"]["schemas"]["JobEnergy"]["properties"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from html import unescape
 
 import pytest
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import User
 from django.test import Client, RequestFactory, override_settings
+from django.utils import timezone
 
+from measurements.models import Board, Edition
 from portal.context import VERSION, navigation
 from tests.conftest import People
 from tests.house import ROOT
@@ -29,6 +32,9 @@ def test_a_person_is_shown_where_they_can_go(client: Client, people: People) -> 
         ("/", "My energy", ""),
         ("/jobs/", "Jobs", 'aria-current="page"'),
         ("/clusters/", "Clusters", ""),
+        ("/node-types/", "Node types", ""),
+        ("/workloads/", "Workloads", ""),
+        ("/leaderboards/", "Leaderboards", ""),
         ("/carbon/", "Carbon", ""),
     ]
 
@@ -36,7 +42,8 @@ def test_a_person_is_shown_where_they_can_go(client: Client, people: People) -> 
 def test_an_administrator_goes_everywhere_and_each_place_is_there(client: Client, people: People) -> None:
     client.force_login(people.olga)
     found = places(client.get("/operations/").content.decode())
-    names = ["My energy", "Jobs", "Projects", "Clusters", "Carbon", "Operations", "Admin"]
+    names = ["My energy", "Jobs", "Projects", "Clusters", "Node types", "Workloads", "Leaderboards", "Carbon"]
+    names += ["Operations", "Admin"]
     assert [name for _address, name, _mark in found] == names
     assert [client.get(address, follow=True).status_code for address, _name, _mark in found] == [200] * len(names)
 
@@ -44,13 +51,28 @@ def test_an_administrator_goes_everywhere_and_each_place_is_there(client: Client
 def test_a_page_below_a_place_marks_the_place(people: People) -> None:
     request = RequestFactory().get("/jobs/compare/")
     request.user = people.alice
-    assert [place.current for place in navigation(request)] == ["", "true", "", ""]
+    assert [place.label for place in navigation(request) if place.current == "true"] == ["Jobs"]
 
 
-def test_nobody_goes_nowhere(people: People) -> None:
-    request = RequestFactory().get("/")
-    request.user = AnonymousUser()
-    assert navigation(request) == []
+def test_nobody_goes_nowhere_but_to_public_leaderboards(people: People, client: Client) -> None:
+    def shown(**board: str) -> list[tuple[str, str, str]]:
+        Board.objects.update(**board)
+        return places(client.get("/login/").content.decode())
+
+    assert shown() == []
+    board = Board.objects.create(
+        slug="types", title="Types", kind="node_types", scope="node_type", workload="w", audience="public",
+        created_at=timezone.now(),
+    )  # fmt: skip
+    day = date(2025, 3, 1)
+    edition = Edition.objects.create(board=board, number=1, first=day, last=day, drafted_at=timezone.now())
+    assert shown() == [], "a draft is nobody's"
+    Edition.objects.filter(pk=edition.pk).update(state="published", sha256="x", drafted_by="olga", approved_by="omar")
+    assert shown() == [("/leaderboards/", "Leaderboards", "")]
+    assert shown(audience="site") == []
+    assert shown(audience="public", kind="failed_energy", scope="user") == [], "boards of people are off"
+    with override_settings(BOARDS_OF_PERSONS=True):
+        assert shown() == [("/leaderboards/", "Leaderboards", "")]
 
 
 @pytest.mark.parametrize("staff", [True, False])

@@ -16,11 +16,12 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client, override_settings
 
-from measurements.models import Budget, Digest, DigestChoice, Membership, PageRead, Project
+from measurements.models import Budget, Digest, DigestChoice, Edition, Membership, PageRead, Project
 from measurements.selectors.digests import last_turn
 from measurements.services.digests import Letter, choose, send_due
 from portal.digest import compose, read_stop, stop_token
 from tests.conftest import People
+from tests.portal.board_world import make_board, make_edition, seat
 from tests.portal.world import run
 from tests.services.mail import MailServer, mail_server
 
@@ -416,3 +417,17 @@ def test_the_command_says_what_is_missing(db: None, words: tuple[str, ...], comp
 
 def test_last_turns_of_the_command_are_those_of_the_chore() -> None:
     assert last_turn(WEEKLY, MONDAY_SIX.date()).first == WEEK
+
+
+def test_a_mail_says_that_one_is_in_an_edition_under_review(two_weeks: People) -> None:
+    before = compose(two_weeks.alice, WEEKLY, WEEK)
+    assert before is not None
+    edition = make_edition(make_board("idle", kind="idle_accelerators", scope="project"), Edition.State.REVIEW, 1)
+    seat(edition, "alice", "physics", project="physics")
+    for user, told in ((two_weeks.alice, True), (two_weeks.bob, False)):
+        letter = compose(user, WEEKLY, WEEK)
+        said = f"{letter.text} {letter.html}" if letter else ""
+        assert (said.count("You are in an edition of “Board idle” that is under review until") == 2) == told
+        assert (said.count("/leaderboards/idle/1/review/") == 2) == told
+        assert "4711" not in said, "the figures are on the page alone"
+    assert "under review" not in before.text

@@ -11,6 +11,7 @@ from zipfile import ZipFile
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
@@ -22,23 +23,33 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from measurements.models import (
+    Board,
+    BoardEvent,
     Budget,
     Cluster,
     Digest,
     DigestChoice,
     Dismissal,
+    Edition,
     FactorImport,
     IntensitySeries,
     Job,
+    JobTags,
     Membership,
+    NameConsent,
+    Objection,
     PageRead,
     Project,
     Report,
+    Seat,
     SiteFactor,
     Statement,
     Supply,
+    TagEdit,
+    WorkloadJob,
 )
 from measurements.selectors.own_data import EXEMPT, LEFT_OUT, OWN
+from measurements.selectors.seats import whose
 from measurements.services.audit import Page, note_project_read, note_reads
 from portal import privacy
 from portal.archives import archive
@@ -220,6 +231,21 @@ def test_each_way_of_what_leaders_see_is_said(db: None, client: Client, sees: st
     assert not any(escape(sentence) in shown for kind, sentence in said.items() if kind != sees)
 
 
+def test_leaderboards_of_people_are_named_as_they_are_set(db: None, client: Client) -> None:
+    off, on = "No leaderboard compares people.", "can object, before it is published"
+    shown = page(client)
+    assert off in shown
+    assert "Which place is yours" not in shown
+    assert f"<strong>{settings.BOARDS_REVIEW_DAYS}</strong>" in shown
+    assert on in shown
+    with override_settings(BOARDS_OF_PERSONS=True, BOARDS_REVIEW_DAYS=23):
+        shown = page(client)
+    assert off not in shown
+    assert "Which place is yours" in shown
+    assert "bands of several under made-up names" in shown
+    assert "<strong>23</strong>" in shown
+
+
 def test_it_says_how_many_may_see_every_job(db: None, client: Client, people: People) -> None:
     assert "Operators who may see every job: 1 person" in page(client)
     for name in ("fred", "freda"):
@@ -256,7 +282,7 @@ def test_ten_queries_are_enough_however_many_looked(site: None, people: People) 
 
 # --- Every table that names persons is named -----------------------------------------------------
 
-NAMING = {"username", "user", "reader", "author", "owner"}
+NAMING = {"username", "user", "reader", "author", "owner", "created_by", "drafted_by", "edited_by", "answered_by"}
 
 
 def names_persons(model: type[models.Model], seen: frozenset[type[models.Model]] = frozenset()) -> bool:
@@ -334,10 +360,39 @@ def mark(who: str, user: User) -> None:
         Statement(cluster=cluster, year=2000 + user.pk, edition=1, figures="{}", sha256=f"{who}-closed", closed_by=user,
                   closed_at=at, reason=f"{who}-why"),
         LogEntry(user=user, object_repr="somebody", action_flag=2, content_type=content),
+        *of_boards_and_tags(who),
     ]  # fmt: skip
     for row in rows:
         row.save()
     Job.objects.filter(username=who).update(comment=f"{who}-comment", admin_comment=f"=1+1 {who}")
+
+
+def of_boards_and_tags(who: str) -> list[models.Model]:
+    """As `mark`: somebody else answered their objection, and they somebody else's."""
+    job = Job.objects.filter(username=who).order_by("pk")[0]
+    board = Board.objects.create(
+        slug=f"{who}-board",
+        title="Failed energy",
+        kind="failed_energy",
+        scope="user",
+        created_by="olga",
+        created_at=NOON,
+    )
+    days = {"first": date(2026, 1, 1), "last": date(2026, 1, 31), "drafted_at": NOON}
+    edition = Edition.objects.create(board=board, number=1, drafted_by="olga", frozen="{}", **days)
+    return [
+        WorkloadJob(
+            job=job, cluster=job.cluster, username=who, account="physics", workload=f"{who}-workload", excused=False,
+            nodes=1, gpus=0, start_ms=0, end_ms=1, runtime_s=1, held_s=1, energy_j=1, gpu_energy_j=0, gpu_held_s=0,
+            gpu_idle_s=0, gpu_idle_j=0, coverage=1, quality="metered", scope=1, lot=0,
+        ),
+        JobTags(job=job, size=f"{who}-size", size_origin="comment"),
+        TagEdit(job=job, workload=f"{who}-workload", edited_by=who, edited_at=NOON),
+        Seat(edition=edition, whose=whose(edition.pk, who), pseudonym=f"{who}-pseudonym", own={"jobs": 3}),
+        Objection(edition=edition, username=who, at=NOON, text=f"{who}-text", answered_by=who),
+        NameConsent(board=board, username=who, given_at=NOON),
+        BoardEvent(board=board, at=NOON, username=who, what="drafted", note=f"{who}-event"),
+    ]  # fmt: skip
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ PAGES = [
     f"/jobs/?first={DAY}&last={DAY}&project=physics&array=36&running=on",
     f"/clusters/alpha/?{PERIOD}",
     f"/carbon/?{PERIOD}",
+    f"/node-types/?{PERIOD}",
     "/mails/",
     f"/waste/?{PERIOD}",
     f"/waste/lines/?{PERIOD}",

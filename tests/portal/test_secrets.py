@@ -84,6 +84,14 @@ ADDRESSES: dict[str, list[str]] = {
         *(f"/jobs/alpha/{job}/?format=csv" for job in ("123", "36_1", "400", "401")),
         "/jobs/alpha/400/?start=1", "/jobs/beta/400/",
     ],
+    "jobs/tags/": [
+        "/jobs/tags/", *(f"/jobs/tags/?{query}&t-workload=x" for query in ("q=SECRET", f"first={DAY}", "user=fred")),
+        "/jobs/tags/?project=physics&t-do_workload=back", "/jobs/tags/?q=400&t-work=x",
+    ],
+    "jobs/<cluster>/<job>/tags/": [
+        *(f"/jobs/alpha/{job}/tags/" for job in ("123", "36_1", "300", "400", "401", "nothing")),
+        "/jobs/alpha/400/tags/?start=1", "/jobs/beta/400/tags/",
+    ],
     "jobs/<cluster>/<job>/curve.json": [
         *(f"/jobs/alpha/{job}/curve.json" for job in ("123", "36_1", "300", "400", "401", "nothing")),
         f"/jobs/alpha/123/curve.json?from={(DAY_S + HOUR) * 1000}&to={(DAY_S + HOUR + 600) * 1000}",
@@ -92,6 +100,8 @@ ADDRESSES: dict[str, list[str]] = {
     "carbon/": ["/carbon/", f"/carbon/?{PERIOD}", f"/carbon/?{PERIOD}&method=market", "/carbon/?cluster=beta"],
     "clusters/": ["/clusters/"],
     "clusters/<name>/": ["/clusters/alpha/", f"/clusters/alpha/?{PERIOD}", "/clusters/beta/"],
+    "node-types/": ["/node-types/", f"/node-types/?{PERIOD}", f"/node-types/?{PERIOD}&cluster=alpha"],
+    "node-types/nodes/": ["/node-types/nodes/", f"/node-types/nodes/?{PERIOD}"],
     "clusters/<name>/statement/<year>/": [
         f"/clusters/{name}/statement/2025/{query}"
         for name in ("alpha", "beta")
@@ -105,6 +115,26 @@ ADDRESSES: dict[str, list[str]] = {
         f"/clusters/alpha/nodes/{node}/?span=week&end=2025-03-12T00:00Z{form}"
         for node in ("thin1", "thin2", "mixed1", "dark1", "none")
         for form in ("", "&format=csv")
+    ],
+    "reviews/": ["/reviews/"],
+    "leaderboards/": ["/leaderboards/"],
+    "leaderboards/feed.xml": ["/leaderboards/feed.xml"],
+    "leaderboards/new/": ["/leaderboards/new/"],
+    "leaderboards/<slug>/": ["/leaderboards/nothing/"],
+    **{
+        f"leaderboards/<slug>/{part}/": [f"/leaderboards/nothing/{part}/"] for part in ("manage", "name")
+    },
+    **{
+        f"leaderboards/<slug>/<edition>/{part}": [f"/leaderboards/nothing/{number}/{part}" for number in ("1", "1.1")]
+        for part in ("", "edition.json", "edition.csv", "review/", "object/")
+    },
+    "leaderboards/<slug>/<edition>/objections/<objection>/": ["/leaderboards/nothing/1/objections/1/"],
+    "leaderboards/<slug>/<edition>/do/<action>/": ["/leaderboards/nothing/1/do/approve/"],
+    "workloads/": ["/workloads/"],
+    "workloads.csv": [f"/workloads.csv?name=wide&format={kind}" for kind in ("csv", "json", "xlsx")],
+    "workloads/<name>/": [
+        "/workloads/wide/", "/workloads/wide/?view=together&period=this-year", f"/workloads/wide/?{PERIOD}",
+        "/workloads/nothing/", "/workloads/a/b@c+d:e/?size=x&target=y&unit=z&period=never",
     ],
     "methodology/": ["/methodology/"],
     "privacy/": ["/privacy/"],
@@ -124,6 +154,10 @@ ADDRESSES: dict[str, list[str]] = {
     "operations/coverage.csv": ["/operations/coverage.csv", f"/operations/coverage.csv?{PERIOD}"],
     "operations/reconciliation/": ["/operations/reconciliation/", f"/operations/reconciliation/?{PERIOD}"],
     "operations/reconciliation.csv": [f"/operations/reconciliation.csv?{PERIOD}"],
+    "operations/workloads/": ["/operations/workloads/"],
+    "operations/workloads/new/": ["/operations/workloads/new/"],
+    "operations/workloads/<rule>/": ["/operations/workloads/0/"],
+    "operations/workloads/<rule>/change/": ["/operations/workloads/0/change/"],
     "operations/factors/": ["/operations/factors/", "/operations/factors/?cluster=beta"],
     "operations/factors/declare/<kind>/": ["/operations/factors/declare/pue/", "/operations/factors/declare/none/"],
     "operations/factors/series/": ["/operations/factors/series/", "/operations/factors/series/?zone=DE"],
@@ -137,10 +171,15 @@ ADDRESSES: dict[str, list[str]] = {
     "api/v1/": [
         "/api/v1/openapi.json", "/api/v1/clusters", "/api/v1/clusters/alpha?since=2025-03-10&until=2025-03-11",
         "/api/v1/clusters/alpha/carbon-intensity?since=2025-03-10&until=2025-03-11",
+        "/api/v1/node-types?since=2025-03-10&until=2025-03-11", "/api/v1/node-types?cluster=beta",
         "/api/v1/users/me?since=2025-03-10&until=2025-03-11", "/api/v1/projects/physics?since=2025-03-10",
         f"/api/v1/projects/{PROJECT}?since=2025-03-10&until=2025-03-11", "/api/v1/users/me?since=never",
         f"/api/v1/projects/{PROJECT}/months?since=2025-03-01&until=2025-04-01",
+        "/api/v1/boards", "/api/v1/boards/nothing", "/api/v1/boards/nothing/1",
         *(f"/api/v1/jobs/alpha/{job}" for job in ("123", "36_1", "36_*", "400", "401", "nothing")),
+        *(f"/api/v1/jobs/alpha/{job}/tags" for job in ("123", "36_1", "300", "400", "401", "nothing")),
+        *(f"/api/v1/jobs/alpha/{job}/elsewhere" for job in ("123", "36_1", "300", "400", "401", "nothing")),
+        "/api/v1/workloads", "/api/v1/workloads/wide", "/api/v1/workloads/nothing?first=x",
     ],
     "admin/": ["/admin/", "/admin/measurements/job/", "/admin/measurements/batch/"],
     "demo/stories/<slug>/": ["/demo/stories/runtime/", "/demo/stories/nothing/"],
@@ -151,6 +190,8 @@ NAMING = [
     "/jobs/alpha/{}/", "/jobs/alpha/{}/?format=csv", "/jobs/alpha/{}/curve.json",
     "/jobs/alpha/{}/?start=1", "/jobs/compare/?job=alpha/{}",
     "/jobs/compare/?job=alpha/400&job=alpha/{}", "/jobs/?q={}", "/jobs.csv?q={}", "/api/v1/jobs/alpha/{}",
+    "/jobs/tags/?q={}&t-phase=other", "/jobs/alpha/{}/tags/", "/api/v1/jobs/alpha/{}/tags",
+    "/api/v1/jobs/alpha/{}/elsewhere",
 ]  # fmt: skip
 NAMED = [(ID, "555555555"), (f"{RAW_ARRAY}_1", "555555555_1"), (SLUID, "s5555555555555"), (f"{RAW_ARRAY}_*", "5555_*")]
 ASKED = [

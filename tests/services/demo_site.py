@@ -45,7 +45,9 @@ class DemoSite:
 @contextmanager
 def demo_site(days: int, *commands: list[str]) -> Iterator[DemoSite]:
     """The demo of the last ``days``, and further commands; it stands still, so that a page stays as it is."""
-    with _site({"JOULEBOOK_DEMO": "1"}, ["demo", "--days", str(days)], *commands) as site:
+    with _site(
+        {"JOULEBOOK_DEMO": "1", "JOULEBOOK_BOARDS_OF_PERSONS": "1"}, ["demo", "--days", str(days)], *commands
+    ) as site:
         yield site
 
 

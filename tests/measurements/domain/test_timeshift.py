@@ -78,3 +78,13 @@ def test_a_mean_of_the_year_is_not_known_by_the_hour() -> None:
     origins = tuple(Origin(rung, "series:1", "x") for rung in rungs)
     known = type(prices)(prices.at_ms, prices.values, prices.origin, origins, prices.embodied)
     assert time_resolved(known).tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize("reach", [1, 2, 3, 4, 7, 16, 95])
+def test_the_greenest_slot_near_by_is_that_of_a_plain_search(reach: int) -> None:
+    rng = np.random.default_rng(reach)
+    energy, intensity = rng.uniform(0.0, J_PER_KWH, 60), rng.uniform(20.0, 900.0, 60)
+    found = shifted(energy, intensity, np.ones(60, bool), reach)
+    lowest = [min(intensity[max(0, i - reach) : i + reach + 1].tolist()) for i in range(60)]
+    assert found is not None
+    assert found.shifted_g == pytest.approx(sum(energy[i] / J_PER_KWH * lowest[i] for i in range(60)), rel=1e-12)

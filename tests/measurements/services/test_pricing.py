@@ -27,7 +27,7 @@ from measurements.models import (
     UsageDay,
 )
 from measurements.selectors.in_force import Candidate, build_prices
-from measurements.selectors.prices import price_list
+from measurements.selectors.prices import price_days, price_list
 from measurements.services.pricing import add_site_factor, add_supply, reprice_series
 from tests.portal import machine_world
 
@@ -249,3 +249,30 @@ def test_what_a_later_supply_does_not_know_is_not_taken_from_the_one_before(clus
     assert at(prices, Part.LOCATION, midnight - timedelta(minutes=15)) == (400.0, "yearly")
     assert at(prices, Part.LOCATION, midnight) == (100.0, "measured")
     assert at(prices, Part.LOCATION, midnight + timedelta(minutes=15))[1] == ""
+
+
+def test_days_in_a_row_are_read_as_each_alone(cluster: Cluster) -> None:
+    """Stored with two sets of factors, not stored and wanted, not stored and not wanted."""
+    add_site_factor(SiteFactor(cluster=cluster, kind="pue", value=1.2, unit="", source_title="one"), NOW)
+    days = [SPRING + timedelta(days=i) for i in range(8)]
+    stored, wanted = [days[i] for i in (0, 1, 3, 6)], [days[i] for i in (0, 1, 2, 3, 6)]
+    built = build_prices(cluster, days[0], days[-1], NOW_MS)
+    PriceDay.objects.filter(cluster=cluster).delete()
+    rows = [row for row in price_days(cluster, built) if row.day in stored]
+    for row in rows:
+        row.priced_at = NOW
+    PriceDay.objects.bulk_create(rows)
+    PriceDay.objects.filter(day=days[3]).update(
+        prices=np.full((len(Part), 96), 7.0).tobytes(), origins=PriceDay.objects.get(day=days[0]).origins + " "
+    )
+    together = price_list(cluster, days[0], days[-1], wanted)
+    alone = [price_list(cluster, day, day, wanted) for day in days]
+    assert np.array_equal(together.values, np.concatenate([each.values for each in alone], axis=1), equal_nan=True)
+    assert together.at_ms.tolist() == [ms for each in alone for ms in each.at_ms.tolist()]
+    pue = together.part(Part.PUE).reshape(8, 96)[:, 0]
+    assert pue[[0, 1, 2, 3, 6]].tolist() == [1.2, 1.2, 1.2, 7.0, 1.2]
+    assert np.isnan(pue[[4, 5, 7]]).all(), "nobody asked for them"
+    said = [
+        together.origins[k].title if k >= 0 else "" for k in together.origin[Part.PUE].reshape(8, 96)[:, 0].tolist()
+    ]
+    assert said == ["one", "one", "one", "one", "", "", "one", ""]

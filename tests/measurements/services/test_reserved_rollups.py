@@ -22,7 +22,9 @@ from measurements.models import (
     DirtyJob,
     Job,
     JobEnergy,
+    NodeConfig,
     TypeDay,
+    UsageDay,
 )
 from measurements.services.marks import mark_day, mark_jobs
 from tests.portal import world
@@ -95,3 +97,20 @@ def test_rows_booked_before_it_was_known_count_nothing_until_they_are_booked_ane
     assert [{k: v.tolist() for k, v in part.items()} for part in after] == [
         {k: v.tolist() for k, v in part.items()} for part in before
     ]
+
+
+def test_node_types_have_the_gpus_that_their_jobs_held_as_users_have() -> None:
+    """Without their idle power nothing is known of a GPU's use; with it gpu1 (100 W) is idle and gpu0 (150 W) not."""
+    assert not TypeDay.objects.filter(gpu_held_us__gt=0).exists()
+    NodeConfig.objects.filter(node__name="mixed1").update(gpu_idle_w=90.0)
+    days = ("--cluster", world.CLUSTER, "--since", world.DAY, "--until", world.DAY)
+    call_command("attribute", *days, stdout=StringIO(), stderr=StringIO())
+    found = TypeDay.objects.get(node_type__name="mixed", day=date.fromisoformat(world.DAY))
+    assert (found.gpu_held_us, found.gpu_idle_us) == (2 * HOUR_US, HOUR_US)
+    assert found.gpu_energy_j == pytest.approx(250.0 * 3600)
+    idle = unpacked(found.idle_hours)
+    assert {hour: idle[hour] for hour in range(24) if idle[hour]} == {3: pytest.approx(100.0 * 3600)}
+    sums = UsageDay.objects.filter(node_type__name="mixed").aggregate(j=Sum("gpu_idle_j"), us=Sum("gpu_held_us"))
+    assert (sums["j"], sums["us"]) == (pytest.approx(idle.sum()), found.gpu_held_us)
+    thin = TypeDay.objects.get(node_type__name="thin", day=date.fromisoformat(world.DAY))
+    assert (thin.gpu_energy_j, thin.gpu_held_us, unpacked(thin.idle_hours).sum()) == (0.0, 0, 0.0)
