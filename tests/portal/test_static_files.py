@@ -62,6 +62,7 @@ def test_a_page_is_never_packed_as_its_length_could_tell_what_it_holds(client: C
     assert "Content-Encoding" not in client.get("/login/", headers={"accept_encoding": "gzip"})
 
 
+@pytest.mark.django_db  # the page says whether there are public leaderboards
 def test_what_is_not_there_is_not_found(client: Client) -> None:
     assert client.get("/static/css/nothing.css").status_code == 404
     assert client.get("/static/css").status_code == 404
