@@ -103,7 +103,7 @@ PAGES = (
     Page("workloads", "/workloads/"),
     Page("workload", "/workloads/nnunet/"),
     Page("workload", "/workloads/nnunet/?view=together&period=this-year"),
-    Page("workload", "/workloads/unet-3d/", OPERATORS),
+    Page("workload", "/workloads/unet-3d/"),
     Page("boards", "/leaderboards/", EVERYBODY),
     Page("board", "/leaderboards/nnunet-inference/", EVERYBODY),
     Page("edition", "/leaderboards/nnunet-inference/2/", EVERYBODY),
