@@ -25,6 +25,7 @@ from measurements.models.cluster import (
     NodeType,
     PolicyPeriod,
 )
+from measurements.models.feeds import Feed, GpuHold, GpuPlace, Token
 from measurements.models.jobs import Allocation, Job, JobQuerySet, Run
 from measurements.models.ledger import (
     AllocationEnergy,
@@ -82,6 +83,9 @@ __all__ = [
     "Dismissal",
     "Edition",
     "FactorImport",
+    "Feed",
+    "GpuHold",
+    "GpuPlace",
     "Heartbeat",
     "Intake",
     "IntensitySeries",
@@ -126,6 +130,7 @@ __all__ = [
     "TagEdit",
     "TagRule",
     "TagState",
+    "Token",
     "TypeDay",
     "UsageDay",
     "WorkloadJob",
