@@ -14,14 +14,12 @@ import numpy as np
 
 from measurements.domain.integrate import (
     TICKS_PER_MS,
-    Steps,
-    counter_steps,
-    gauge_steps,
     hold_edges,
     on_grid,
 )
+from measurements.domain.metering import steps_of
 from measurements.domain.nodeday import Series
-from measurements.domain.units import MS_PER_S, MW_PER_W, BoolArray, FloatArray, IntArray, Kind
+from measurements.domain.units import MS_PER_S, MW_PER_W, BoolArray, FloatArray, IntArray
 
 MOST_BUCKETS = 500
 FEWEST_BUCKETS = 20  # a job of a few samples still shows where its power rose
@@ -178,7 +176,7 @@ def uncovered(windows: Sequence[Window]) -> list[tuple[int, int]]:
 def _pieces(window: Window, edges: IntArray, origin_ms: int) -> tuple[IntArray, FloatArray, FloatArray, BoolArray]:
     """A grid on which the window's power is linear or absent, the power [mW] at both ends of each interval."""
     start, end = ((ms - origin_ms) * TICKS_PER_MS for ms in (window.start_ms, window.end_ms))
-    steps = [_steps(s, window.ceiling_mw, origin_ms) for s in window.series if len(s.t_ms)]
+    steps = [steps_of(s, window.ceiling_mw, origin_ms) for s in window.series if len(s.t_ms)]
     points = np.concatenate([edges, *(part for s in steps for part in (s.t, hold_edges(s)))])
     inside = points[(points > start) & (points < end)]
     grid = np.unique(np.concatenate((inside, np.array([start, end], np.int64))))
@@ -188,13 +186,6 @@ def _pieces(window: Window, edges: IntArray, origin_ms: int) -> tuple[IntArray, 
         at_lower, at_upper, covered = on_grid(one, grid)
         lower, upper, present = lower + at_lower, upper + at_upper, present & covered
     return grid, np.where(present, lower, 0.0), np.where(present, upper, 0.0), present
-
-
-def _steps(series: Series, ceiling_mw: int, origin_ms: int) -> Steps:
-    t = (series.t_ms - origin_ms) * TICKS_PER_MS
-    if series.kind is Kind.COUNTER:
-        return counter_steps(t, series.value, series.max_gap_ms, ceiling_mw, series.wrap_uj)
-    return gauge_steps(t, series.value, series.nominal_ms, series.max_gap_ms)
 
 
 def total_of(curves: Sequence[Curve]) -> Curve:

@@ -7,6 +7,7 @@ sum of two powers in mW times a length in half ms. On samples both are exact int
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,10 +92,12 @@ def gauge_steps(t: IntArray, value_mw: IntArray, nominal_ms: int, gap_ms: int) -
     return Steps(t, left, right, bridged, energy, covered, hold, float(value_mw[0]), float(value_mw[-1]))
 
 
-def counter_steps(t: IntArray, value_uj: IntArray, gap_ms: int, ceiling_mw: int, wrap_uj: int) -> Steps:
+def counter_steps(
+    t: IntArray, value_uj: IntArray, gap_ms: int, ceiling_mw: int, wrap_uj: int, begins: Sequence[int] = ()
+) -> Steps:
     """Steps of an energy counter: differences spread evenly, wraps undone, resets left out.
 
-    ``ceiling_mw`` is -1 and ``wrap_uj`` 0 where not known.
+    ``ceiling_mw`` is -1 and ``wrap_uj`` 0 where not known. At the ticks ``begins`` another device begins to count.
     """
     spacing = t[1:] - t[:-1]
     ms = np.minimum(spacing // TICKS_PER_MS, gap_ms)  # what is longer is not bridged anyway
@@ -105,10 +108,14 @@ def counter_steps(t: IntArray, value_uj: IntArray, gap_ms: int, ceiling_mw: int,
     bridged = (spacing <= gap_ms * TICKS_PER_MS) & (gained >= 0) & (gained <= limit_mw * ms)
     if wrap_uj and ceiling_mw >= 0:
         bridged &= ceiling_mw * ms < wrap_uj
+    other = np.zeros(len(raw), bool)  # the difference between two devices is no energy
+    for tick in begins:
+        other |= (t[:-1] < tick) & (t[1:] >= tick)
+    bridged &= ~other
     covered = np.where(bridged, spacing, 0)
     energy = np.where(bridged, QUARTER_UJ_PER_UJ * gained, 0)
     power = np.where(bridged, TICKS_PER_MS * gained / spacing, 0.0)
-    lost = np.where(bridged | fell, 0, raw)
+    lost = np.where(bridged | fell | other, 0, raw)
     return Steps(t, power, power, bridged, energy, covered, 0, 0.0, 0.0, lost)
 
 

@@ -87,7 +87,7 @@ def meter_spans(node: NodeDay, edges: IntArray, day_ms: int) -> SpanPower:
     of them, is integrated on its samples; any other on the merged grid of all its channels.
     """
     periods = _periods(node, day_ms)
-    steps = {s.name: _steps(s, node.ceiling_mw, day_ms) for s in node.series if len(s.t_ms)}
+    steps = {s.name: steps_of(s, node.ceiling_mw, day_ms) for s in node.series if len(s.t_ms)}
     split = node.policy is Policy.HYBRID and node.idle_mw >= 0
     whole_day = len(periods) == 1 and periods[0].start == 0
     if whole_day and len(periods[0].channels) == 1 and not periods[0].gpus and not split:
@@ -130,10 +130,12 @@ def _periods(node: NodeDay, day_ms: int) -> list[_Period]:
     ]
 
 
-def _steps(series: Series, ceiling_mw: int, day_ms: int) -> Steps:
-    t = (series.t_ms - day_ms) * TICKS_PER_MS
+def steps_of(series: Series, ceiling_mw: int, origin_ms: int) -> Steps:
+    """A channel's samples as steps, in ticks since an instant."""
+    t = (series.t_ms - origin_ms) * TICKS_PER_MS
     if series.kind is Kind.COUNTER:
-        return counter_steps(t, series.value, series.max_gap_ms, ceiling_mw, series.wrap_uj)
+        begins = [(ms - origin_ms) * TICKS_PER_MS for ms in series.begins_ms]
+        return counter_steps(t, series.value, series.max_gap_ms, ceiling_mw, series.wrap_uj, begins)
     return gauge_steps(t, series.value, series.nominal_ms, series.max_gap_ms)
 
 

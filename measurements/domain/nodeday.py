@@ -30,6 +30,7 @@ class Series:
     nominal_ms: int
     max_gap_ms: int
     wrap_uj: int = 0  # modulus of a counter; 0 if none is known
+    begins_ms: Sequence[int] = ()  # from when on it is another device's: a counter is not read across these
 
 
 @dataclass(frozen=True, slots=True)

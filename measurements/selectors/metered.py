@@ -14,6 +14,7 @@ from measurements.domain.nodeday import Series
 from measurements.domain.samples import Samples
 from measurements.domain.units import DAY_MS, MW_PER_W, IntArray, Kind, day_from_ms
 from measurements.models import Channel, ChannelPeriod, MeterPeriod, NodeConfig
+from measurements.selectors.devices import device_changes
 from measurements.store import SampleStore
 
 
@@ -30,6 +31,7 @@ class MeteredNodes:
         self.declared: dict[int, list[ChannelPeriod]] = {}
         for period in ChannelPeriod.objects.filter(channel__in=self.channels).order_by("valid_from"):
             self.declared.setdefault(period.channel_id, []).append(period)
+        self.begins_ms = device_changes(self.channels.values())
         configs = NodeConfig.objects.filter(node__in=nodes).order_by("valid_from").select_related("node")
         self.ceiling_mw = {c.node_id: round(c.ceiling_w * MW_PER_W) for c in configs if c.ceiling_w is not None}
         self.last_sample_ms = {c.node_id: c.node.last_sample_ms or 0 for c in configs}
@@ -67,7 +69,9 @@ class MeteredNodes:
         row, kind = self._in_force(channel, day_ms), Kind(self.channels[channel].kind)
         nominal = row.nominal_ms if row and row.nominal_ms else nominal_interval_ms(t, day_ms)
         gap = max_gap_ms(kind, nominal, row.max_gap_ms if row else None)
-        whole = Series(self.channels[channel].name, kind, t, value, nominal, gap, row.wrap_uj or 0 if row else 0)
+        name = self.channels[channel].name
+        begins_ms = self.begins_ms.get((self.channels[channel].node_id, name), ())
+        whole = Series(name, kind, t, value, nominal, gap, row.wrap_uj or 0 if row else 0, begins_ms)
         reach = _reach_ms(whole)
         low, high = np.searchsorted(t, (day_ms - reach, day_ms + DAY_MS + reach))
         return replace(whole, t_ms=t[low:high], value=value[low:high]) if low < high else None

@@ -38,6 +38,7 @@ from measurements.models import (
     NodeConfig,
 )
 from measurements.models import MeterPeriod as MeterPeriodRow
+from measurements.selectors.devices import device_changes
 from measurements.selectors.states import off_times
 from measurements.services import ledger_rows
 from measurements.services.machine import policy_on
@@ -187,6 +188,7 @@ class _Machine:
         self.meters = self._meters(nodes, every)
         named = {pk for meter in self.meters.values() for _, *groups in meter for group in groups for pk in group}
         self.channels = {pk: row for pk, row in every.items() if pk in named}
+        self.begins_ms = device_changes(self.channels.values())
         self.margin_ms = max([NOMINAL_WINDOW_MS, *map(self._declared_reach, self.channels)])
 
     def _meters(
@@ -241,7 +243,8 @@ class _Machine:
             nominal = nominal_interval_ms(t_ms, day_ms)
         gap = max_gap_ms(kind, nominal, declared.max_gap_ms if declared is not None else None)
         wrap = declared.wrap_uj or 0 if declared is not None else 0
-        return Series(channel.name, kind, t_ms, value, nominal, gap, wrap)
+        begins_ms = self.begins_ms.get((channel.node_id, channel.name), ())
+        return Series(channel.name, kind, t_ms, value, nominal, gap, wrap, begins_ms)
 
     def node_day(self, node: int, series: Sequence[Series], holdings: Holdings) -> NodeDay:
         """All of it together."""

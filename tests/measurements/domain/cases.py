@@ -94,7 +94,8 @@ def _series(name: str, channel: Case, origin_ms: int, day_ms: int) -> Series:
     nominal = _ms(channel["interval_s"]) if "interval_s" in channel else nominal_interval_ms(t_ms, day_ms)
     explicit = _ms(channel["max_gap_s"]) if "max_gap_s" in channel else None
     wrap_uj = round(channel.get("wrap_j", 0) * 1_000_000)
-    return Series(name, kind, t_ms, value, nominal, max_gap_ms(kind, nominal, explicit), wrap_uj)
+    begins_ms = [origin_ms + _ms(second) for second in channel.get("other_device_s", ())]
+    return Series(name, kind, t_ms, value, nominal, max_gap_ms(kind, nominal, explicit), wrap_uj, begins_ms)
 
 
 def _steady(watts: float, every_s: int, from_s: int, until_s: int) -> list[tuple[float, float]]:

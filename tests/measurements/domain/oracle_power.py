@@ -83,6 +83,8 @@ def counter_step(series: Series, i: int, ceiling_mw: int) -> tuple[Fraction | No
     most_uj = length_ms * (ceiling_mw if ceiling_mw >= 0 else UNDECLARED_CEILING_MW)
     may_have_wrapped_unseen = ceiling_mw >= 0 and 0 < series.wrap_uj <= most_uj
     too_long = not _joined(series, i) or may_have_wrapped_unseen
+    if any(int(series.t_ms[i]) < begin <= int(series.t_ms[i + 1]) for begin in series.begins_ms):
+        return None, 0  # the readings are of two devices
     if rise_uj >= 0:
         if too_long or rise_uj > most_uj:
             return None, rise_uj
