@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import urllib3
 from django.conf import settings
 from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome
@@ -115,6 +116,12 @@ class Reader:
             undrawn = self.browser.execute_script(UNDRAWN)
             raise AssertionError(f"{path}: never drawn: {undrawn}; {self.complaints()}") from None
         return self.browser
+
+    def ask(self, path: str) -> tuple[int, str]:
+        """With which status an address comes to this person, and where it leads, if it does; without the browser."""
+        cookies = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in self.browser.get_cookies())
+        answer = urllib3.request("GET", f"{self.address}{path}", headers={"Cookie": cookies}, redirect=False)
+        return answer.status, answer.headers.get("Location", "")
 
     def complaints(self) -> list[str]:
         """What the console says, and what the page's policy blocked."""

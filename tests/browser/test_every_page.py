@@ -1,8 +1,9 @@
 """Every page of the demo in a real browser, as everybody: phone and desktop, light and dark, both languages.
 
-Each page is opened as each person; widths, colours and languages come along so that every pair of them with each other,
-with each person and with each page occurs. The pictures go into the folder JOULEBOOK_SCREENSHOTS, if it is set. A new
-page is a line in PAGES; an address of the site that is neither there nor in EXEMPT fails the first test.
+Each page is opened as each person who sees it, at least twice: each page and each person meets both widths, both
+schemes and both languages. To whom a page does not exist it is asked for without a browser. The pictures go into the
+folder JOULEBOOK_SCREENSHOTS, if it is set. A new page is a line in PAGES; an address of the site that is neither there
+nor in EXEMPT fails the first test.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from measurements.demo.people import LEADER, OPERATOR, STUDENT, SUSTAINABILITY
 from portal.context import PLACES
 from tests.browser.chart_rules import CHARTS
 from tests.browser.looking import Reader, View
-from tests.browser.pairwise import pairwise
 from tests.browser.site_people import DEPUTY, NOBODY, PEOPLE
 from tests.services.binaries import CHROMIUM
 from tests.services.browser import DESKTOP, PHONE
@@ -57,10 +57,6 @@ class Page:
     seen_by: frozenset[str] = SIGNED_IN
     placed: bool = True  # is it below one of the navigation's entries
     own_language: bool = False  # a mail is in its reader's
-
-    def status(self, person: str) -> int:
-        """With which it comes; who is not logged in is led to the login."""
-        return 200 if person in self.seen_by or not person else 404
 
 
 PAGES = (
@@ -166,7 +162,24 @@ EXEMPT = {
     "livez": "for machines",
     "readyz": "for machines",
 }
-VISITS = pairwise([PEOPLE, PAGES, (DESKTOP, PHONE), (False, True), ("en-gb", "de")])
+Visit = tuple[str, Page, View]
+# Two that follow each other have nothing in common.
+TURNS = [
+    VIEWS[turn]
+    for first in ((DESKTOP, False, "en-gb"), (DESKTOP, True, "en-gb"), (DESKTOP, False, "de"), (DESKTOP, True, "de"))
+    for turn in (first, (PHONE, not first[1], "de" if first[2] == "en-gb" else "en-gb"))
+]
+
+
+def visits() -> Iterator[Visit]:
+    """Who opens which page, and how."""
+    for at, page in enumerate(PAGES):
+        people = [person for person in PEOPLE if person in page.seen_by]
+        for turn in range(max(2, len(people))):
+            yield people[(turn + at) % len(people)], page, TURNS[(turn + 2 * at) % len(TURNS)]
+
+
+VISITS = list(visits())
 
 
 def named(routes: Iterable[URLPattern | URLResolver]) -> Iterator[str]:
@@ -194,33 +207,57 @@ def empty() -> Iterator[DemoSite]:
         yield served
 
 
-def visit_name(visit: tuple[str, Page, tuple[int, int], bool, str]) -> str:
-    person, page, size, dark, language = visit
-    return f"{page.path}-{person or 'nobody'}-{VIEWS[size, dark, language].name}"
+def visit_name(visit: Visit) -> str:
+    person, page, view = visit
+    return f"{page.path}-{person or 'nobody'}-{view.name}"
+
+
+def test_each_page_and_each_person_meets_every_width_scheme_and_language() -> None:
+    for whose in (0, 1):
+        for one in {visit[whose] for visit in VISITS}:
+            views = [view for *pair, view in VISITS if pair[whose] == one]
+            assert {view.size for view in views} == {DESKTOP, PHONE}, one
+            assert {view.dark for view in views} == {False, True}, one
+            assert {view.language for view in views} == {"en-gb", "de"}, one
+    assert {(person, page) for person, page, _ in VISITS} == {(who, page) for page in PAGES for who in page.seen_by}
 
 
 @pytest.mark.parametrize("visit", VISITS, ids=visit_name)
-def test_a_page_is_as_it_should_be(
-    reader: Reader, names: dict[str, str], pictures: Path, visit: tuple[str, Page, tuple[int, int], bool, str]
-) -> None:
-    person, page, size, dark, language = visit
-    reader.see(VIEWS[size, dark, language])
+def test_a_page_is_as_it_should_be(reader: Reader, names: dict[str, str], pictures: Path, visit: Visit) -> None:
+    person, page, view = visit
+    reader.see(view)
     reader.become(person)
     browser = reader.open(page.path.format(**names))
-    if person not in page.seen_by and not person:
-        assert urlsplit(browser.current_url).path == "/login/"
-        assert reader.complaints() == []
-        return
-    check_page(reader, page.status(person), "en-gb" if page.own_language else language)
+    check_page(reader, 200, "en-gb" if page.own_language else view.language)
     if not page.own_language:
-        check_notice(browser, language)
-    if page.status(person) == 200:
-        faults = browser.execute_script(CHARTS)
-        assert faults == []
-        if person and page.placed:
-            assert len(browser.find_elements(By.CSS_SELECTOR, "nav.places [aria-current]")) == 1
-    place = f"{PAGES.index(page):02}-{page.route}-{person or 'nobody'}-{reader.view.name}.png"
+        check_notice(browser, view.language)
+    faults = browser.execute_script(CHARTS)
+    assert faults == []
+    if person and page.placed:
+        assert len(browser.find_elements(By.CSS_SELECTOR, "nav.places [aria-current]")) == 1
+    place = f"{PAGES.index(page):02}-{page.route}-{person or 'nobody'}-{view.name}.png"
     reader.keep_picture(pictures / place)
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+def test_what_one_may_not_see_is_not_there(reader: Reader, names: dict[str, str], person: str) -> None:
+    reader.become(person)
+    found = {}
+    for page in PAGES:
+        if person not in page.seen_by:
+            status, led_to = reader.ask(page.path.format(**names))
+            found[page.path] = (status, urlsplit(led_to).path)
+    assert found == dict.fromkeys(found, (404, "") if person else (302, "/login/"))
+    assert found or person == OPERATOR
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=lambda view: view.name)
+def test_that_something_is_not_there_is_said_on_a_page_like_any_other(reader: Reader, view: View) -> None:
+    reader.see(view)
+    reader.become(STUDENT)
+    browser = reader.open("/operations/")
+    check_page(reader, 404)
+    check_notice(browser, view.language)
 
 
 def test_what_only_the_sustainability_office_sees(reader: Reader) -> None:
