@@ -195,6 +195,7 @@ class WorkloadJob(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["workload", "phase", "node_type", "lot"], name="compared_lot"),
+            models.Index(fields=["workload", "phase", "unit", "energy_j", "end_ms"], name="compared_sums"),
             models.Index(fields=["workload", "username", "-end_ms"], name="compared_user"),
             models.Index(fields=["workload", "-end_ms"], name="compared_end"),
         ]
