@@ -78,24 +78,33 @@ def crowd_blocks(person: IntArray, energy_j: FloatArray, month: IntArray, open_m
     >>> crowd_blocks(person, np.ones(6), month, 9, 3).tolist()
     [0, 0, 0, 0, -1, -1]
     """
-    found = np.full(len(person), NOT_YET, np.int64)
     if not len(person):
-        return found
-    people, block, since = int(person.max()) + 1, 0, int(month.min())
-    energies, jobs = np.zeros(people), np.zeros(people)
-    for current in np.unique(month[month < open_month]).tolist():
-        now = month == current
-        energies += np.bincount(person[now], energy_j[now], people)
-        jobs += np.bincount(person[now], minlength=people)
-        if may_show_to_each(energies, k) and may_show_to_each(jobs, k):
-            found[(month >= since) & (month <= current)] = block
+        return np.empty(0, np.int64)
+    months, place = np.unique(month, return_inverse=True)
+    energy_by_month, jobs_by_month = _by_month(place, person, energy_j), _by_month(place, person, None)
+    found, block, since = np.full(len(months), NOT_YET, np.int64), 0, 0
+    energies, jobs = np.zeros_like(energy_by_month[0]), np.zeros_like(jobs_by_month[0])
+    for current in range(int(np.searchsorted(months, open_month))):
+        energies += energy_by_month[current]
+        jobs += jobs_by_month[current]
+        enough = np.count_nonzero(jobs) > max(k, FEWEST_EVER)  # quick to tell, and most often not so
+        if enough and may_show_to_each(energies, k) and may_show_to_each(jobs, k):
+            found[since : current + 1] = block
             block, since = block + 1, current + 1
-            energies, jobs = np.zeros(people), np.zeros(people)
-    return found
+            energies[:], jobs[:] = 0.0, 0.0
+    return found[place]
+
+
+def _by_month(place: IntArray, person: IntArray, weight: FloatArray | None) -> FloatArray:
+    """Sums by month and person."""
+    months, people = int(place.max()) + 1, int(person.max()) + 1
+    return np.bincount(place * people + person, weight, months * people).astype(np.float64).reshape(months, people)
 
 
 def whole_blocks(block: IntArray, month: IntArray, first_month: int, last_month: int) -> BoolArray:
     """Which jobs are in blocks that lie wholly in the months [first, last]."""
     inside = (month >= first_month) & (month <= last_month)
+    if inside.all():
+        return block != NOT_YET
     cut = np.unique(block[~inside])
     return inside & (block != NOT_YET) & ~np.isin(block, cut)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,11 @@ class Jobs:
         new = {name: np.full(self.size, v, object) if isinstance(v, str) else v for name, v in more.items()}
         return Jobs(self.columns | new)
 
+    def among(self, name: str, words: Collection[str]) -> BoolArray:
+        """Where a word is one of some."""
+        code, found = pd.factorize(self.columns[name])
+        return np.array([word in words for word in found], np.bool_)[code]
+
     def codes(self, names: Sequence[str]) -> IntArray:
         """A number for each combination of the words of some columns, from 0, in the order of their first job."""
         found = np.zeros(self.size, np.int64)
@@ -52,12 +57,15 @@ class Jobs:
 
     def by(self, *names: str) -> Iterator[tuple[tuple[str, ...], Jobs]]:
         """Of each combination of words its jobs, in the order of the words; jobs stay in their order."""
+        return ((key, self.where(places)) for key, places in self.places(*names))
+
+    def places(self, *names: str) -> Iterator[tuple[tuple[str, ...], IntArray]]:
+        """The same, only where they are."""
         code = self.codes(names)
         order = np.argsort(code, kind="stable")
         parts = np.split(order, np.flatnonzero(np.diff(code[order])) + 1) if self.size else []
         keyed = [(tuple(str(self.columns[name][places[0]]) for name in names), places) for places in parts]
-        for key, places in sorted(keyed, key=lambda part: part[0]):
-            yield key, self.where(places)
+        yield from sorted(keyed, key=lambda part: part[0])
 
 
 def together(parts: Sequence[Jobs]) -> Jobs:

@@ -174,8 +174,8 @@ def pareto(comparison: Comparison, jobs: Jobs, k: int) -> Front | None:
 
 def _shared(amount: IntArray, node_type: IntArray) -> list[int]:
     """The amounts that several node types did, most jobs first: those that are worth a try."""
-    pairs = np.unique(np.column_stack([amount, node_type]), axis=0)
-    several = np.flatnonzero(np.bincount(pairs[:, 0]) > 1)
+    types = int(node_type.max()) + 1
+    several = np.flatnonzero(np.bincount(np.unique(amount * types + node_type) // types) > 1)
     order = np.argsort(-np.bincount(amount)[several], kind="stable")
     found: list[int] = several[order][:AMOUNTS_TRIED].tolist()
     return found

@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-import pandas as pd
 
 from measurements.domain.blocks import crowd_blocks, month_of, whole_blocks
-from measurements.domain.job_columns import Jobs, together
+from measurements.domain.job_columns import Column, Jobs, together
 from measurements.domain.quality import FULL_COVERAGE
 from measurements.domain.units import BoolArray
 
 NO_UNIT = "units"  # of work that is declared without a unit
 POOR = 0.2  # of a type's completed jobs: if more are not measured throughout, those that are may be of another kind
+SEVERAL = ""  # node type of jobs on nodes of several types
 FEWEST_OWN = 3  # of one's own jobs, before figures are made of them
 CELL = ["phase", "size", "target", "measure"]
 GROUP = [*CELL, "node_type"]
 MEASURED = ("metered", "apportioned", "coarse")
-_WORDS = ["username", "phase", "size", "target", "node_type"]
-_NUMBERS = ["job", "work", "gpus", "end_ms", "runtime_s", "energy_j", "gpu_held_s", "gpu_idle_j", "estimate_j", "scope"]
+_DONE_WITH = ("unit", "state", "quality", "coverage", "excused")  # as soon as jobs are sorted out
 
 
 class Kind(StrEnum):
@@ -60,35 +59,31 @@ class Months:
     open: int
 
 
-def sorted_out(rows: pd.DataFrame) -> Jobs:
+def sorted_out(rows: Jobs) -> Jobs:
     """The rows of jobs with ``kind``, ``measure`` (the unit of its declared work, empty without), ``per_unit_j``, and
     ``poor``: whether too many of its group's completed jobs are not measured throughout."""
-    work = rows["work"].to_numpy(np.float64)
+    work, unit, energy = rows["work"], rows["unit"], rows["energy_j"]
     known = np.isfinite(work) & (work > 0)
-    unit = rows["unit"].to_numpy(object)
-    measured = rows["quality"].isin(MEASURED).to_numpy() & (rows["coverage"].to_numpy(np.float64) >= FULL_COVERAGE)
-    measured &= (rows["energy_j"].to_numpy(np.float64) > 0) & (rows["runtime_s"].to_numpy(np.float64) > 0)
-    kinds = np.select(
-        [
-            rows["excused"].to_numpy(bool),
-            (rows["node_type"] == "").to_numpy(),
-            (rows["state"] != "COMPLETED").to_numpy(),
-            ~measured,
-        ],
-        [Kind.EXCUSED.value, Kind.SEVERAL.value, Kind.FAILED.value, Kind.UNMEASURED.value],
-        Kind.COMPARED.value,
-    )
-    divided = np.divide(rows["energy_j"].to_numpy(np.float64), work, out=np.full(len(rows), np.nan), where=known)
-    found = Jobs(
-        {
-            **{name: rows[name].to_numpy(object) for name in _WORDS},
-            **{name: rows[name].to_numpy() for name in _NUMBERS},
-            "kind": kinds.astype(object),
-            "measure": np.where(known, np.where(unit == "", NO_UNIT, unit), ""),
-            "per_unit_j": divided,
-        }
+    measured = rows.among("quality", MEASURED) & (rows["coverage"] >= FULL_COVERAGE)
+    measured &= (energy > 0) & (rows["runtime_s"] > 0)
+    found = Jobs({name: values for name, values in rows.columns.items() if name not in _DONE_WITH}).having(
+        kind=_kind(rows, measured),
+        measure=np.where(known, np.where(unit == "", NO_UNIT, unit), ""),
+        per_unit_j=np.divide(energy, work, out=np.full(len(rows), np.nan), where=known),
     )
     return found.having(poor=_poor(found))
+
+
+def _kind(rows: Jobs, measured: BoolArray) -> Column:
+    """The first that holds."""
+    reasons = {
+        Kind.EXCUSED: rows["excused"],
+        Kind.SEVERAL: rows["node_type"] == SEVERAL,
+        Kind.FAILED: rows["state"] != "COMPLETED",
+        Kind.UNMEASURED: ~measured,
+    }
+    words = np.array([*(kind.value for kind in reasons), Kind.COMPARED.value], object)
+    return np.asarray(words[np.select(list(reasons.values()), range(len(reasons)), len(reasons))])
 
 
 def _poor(jobs: Jobs) -> BoolArray:
@@ -123,21 +118,26 @@ def shown_to(jobs: Jobs, own: Jobs, viewer: str, months: Months, k: int) -> Jobs
     are compared. Of a group that is not released there are the viewer's own jobs, if they are enough to make figures
     of. Nothing else is left: no sum, no count and no name of a group tells what was taken away.
     """
-    parts = []
+    kept = [jobs.where(_released(jobs, months, k)).having(whose=Whose.CROWD.value)]
+    seen = {key for key, _ in kept[0].places(*GROUP)}
+    mine = own.where(own["username"] == viewer)
+    groups = list(mine.places(*GROUP))
+    compared = mine["kind"] == Kind.COMPARED
+    enough = [at for key, at in groups if key not in seen and np.count_nonzero(compared[at]) >= FEWEST_OWN]
+    kept += [mine.where(at).having(whose=Whose.OWN.value) for at in enough]
+    return together(kept)
+
+
+def _released(jobs: Jobs, months: Months, k: int) -> BoolArray:
+    """Those in blocks of the months; of a group's failed jobs only if there are some that are compared."""
+    found = np.zeros(len(jobs), np.bool_)
+    month, person, energy = month_of(jobs["end_ms"]), jobs.codes(["username"]), jobs["energy_j"]
     seen: set[tuple[str, ...]] = set()
-    kind = jobs["kind"]
-    for key, group in jobs.where((kind == Kind.COMPARED) | (kind == Kind.FAILED)).by("kind", *GROUP):
-        released = _released(group, months, k)
-        if len(released) and (key[0] == Kind.COMPARED or key[1:] in seen):  # those that are compared come first
-            parts.append(released.having(whose=Whose.CROWD.value))
-            seen |= {key[1:]} if key[0] == Kind.COMPARED else set()
-    mine = list(own.where(own["username"] == viewer).by("kind", *GROUP))
-    enough = {key[1:] for key, group in mine if key[0] == Kind.COMPARED and len(group) >= FEWEST_OWN} - seen
-    parts += [group.having(whose=Whose.OWN.value) for key, group in mine if key[1:] in enough]
-    return together([jobs.where(np.zeros(len(jobs), np.bool_)).having(whose=""), *parts])
-
-
-def _released(group: Jobs, months: Months, k: int) -> Jobs:
-    month = month_of(group["end_ms"])
-    block = crowd_blocks(group.codes(["username"]), group.number("energy_j"), month, months.open, k)
-    return group.where(whole_blocks(block, month, months.first, months.last))
+    for (kind, *group), at in jobs.places("kind", *GROUP):  # those that are compared come first
+        if kind != Kind.COMPARED and (kind != Kind.FAILED or tuple(group) not in seen):
+            continue
+        block = crowd_blocks(np.unique(person[at], return_inverse=True)[1], energy[at], month[at], months.open, k)
+        found[at] = whole_blocks(block, month[at], months.first, months.last)
+        if found[at].any():
+            seen.add(tuple(group))
+    return found

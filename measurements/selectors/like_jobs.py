@@ -87,8 +87,8 @@ def like_jobs(job: Job, viewer: Viewer, now: datetime) -> LikeJobs:
     jobs = WorkloadJob.objects.filter(workload=job.workload, phase=job.phase)
     labels = type_labels()
     found = rows_for(viewer, jobs, cell, now, labels)
-    ran = WorkloadJob.objects.filter(pk=job.pk, node_type__isnull=False).values_list("cluster_id", "node_type__name")
-    ran_on = next((labels.get(pair) for pair in ran), None)
+    ran = WorkloadJob.objects.filter(pk=job.pk, node_type__isnull=False).values_list("node_type", flat=True)
+    ran_on = next((labels.get(kind) for kind in ran if kind), None)
     others = found.where((found["kind"] == Kind.COMPARED) & (found["job"] != job.pk))
     by_type = [
         _of_like_work(name, of_type, tags.work or None, this=name == ran_on)

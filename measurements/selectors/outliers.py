@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from django.db.models import Count, Q, QuerySet
 
+from measurements.domain.job_columns import Jobs
 from measurements.domain.outliers import Outlier, outliers
 from measurements.domain.quality import FULL_COVERAGE
 from measurements.models import Cluster, Node, WorkloadJob
-from measurements.selectors.frames import frame_of
+from measurements.selectors.frames import columns_of
 from measurements.selectors.workload_rows import ended_between
+from measurements.selectors.workloads import names_in_use
 
 MOST_JOBS = 50_000  # the newest
 _CELL = ("workload", "phase", "size", "target", "unit", "node_type")
@@ -42,18 +44,17 @@ class NodeOutliers:
 
 def node_outliers(clusters: Sequence[Cluster], start_ms: int, end_ms: int) -> NodeOutliers:
     """Of the jobs that ended in [start, end); four queries. It names nodes: for those who may see them."""
-    every = WorkloadJob.objects.order_by().values_list("workload", flat=True).distinct()
     # Named one by one, so that the database goes along its index of workloads and instants.
-    rows = ended_between(WorkloadJob.objects.filter(cluster__in=clusters, workload__in=list(every)), start_ms, end_ms)
-    rows = rows.filter(nodes=1, node__isnull=False, excused=False)
+    named = WorkloadJob.objects.filter(cluster__in=clusters, workload__in=names_in_use())
+    rows = ended_between(named, start_ms, end_ms).filter(nodes=1, node__isnull=False, excused=False)
     work = Q(work__gt=0, energy_j__gt=0, state="COMPLETED", coverage__gte=FULL_COVERAGE)
     count = rows.aggregate(single=Count("pk"), declared=Count("pk", filter=Q(work__gt=0)))
-    frame = frame_of(rows.filter(work).order_by("-end_ms", "-pk").values_list(*_COLUMNS)[:MOST_JOBS], _COLUMNS)
-    if frame.empty:
+    newest = rows.filter(work).order_by("-end_ms", "-pk").values_list(*_COLUMNS)[:MOST_JOBS]
+    *cells, node, done, energy_j = columns_of(newest, len(_COLUMNS))
+    if not node:
         return NodeOutliers((), 0, 0, count["declared"], count["single"])
-    cell = frame.groupby(list(_CELL), dropna=False).ngroup().to_numpy(np.int64)
-    energy_per_work = frame["energy_j"].to_numpy(np.float64) / frame["work"].to_numpy(np.float64)
-    seen = outliers(cell, frame["node"].to_numpy(np.int64), energy_per_work)
+    cell = Jobs({name: np.array(values, object) for name, values in zip(_CELL, cells, strict=True)}).codes(_CELL)
+    seen = outliers(cell, np.array(node, np.int64), np.array(energy_j, np.float64) / np.array(done, np.float64))
     return NodeOutliers(_named(seen.found), seen.nodes, seen.jobs, count["declared"], count["single"])
 
 

@@ -18,7 +18,7 @@ from measurements.domain.job_columns import Jobs
 from measurements.domain.units import ms_from_datetime
 from measurements.domain.workload_figures import Comparison, compared
 from measurements.domain.workload_findings import Beside, Flip, Front, beside_accelerators, flips, pareto
-from measurements.domain.workload_groups import CELL, Cell, Kind, Months, Whose, shown_to, sorted_out
+from measurements.domain.workload_groups import CELL, SEVERAL, Cell, Kind, Months, Whose, shown_to, sorted_out
 from measurements.models import NodeType, WorkloadJob
 from measurements.models.workloads import Phase
 from measurements.selectors.workload_rows import Sampled, ended_between, workload_jobs
@@ -163,7 +163,7 @@ class _Reader:
         those of the month that is not over have no part in anything."""
         own, _ = self.own(jobs, asked)
         taken = workload_jobs(jobs, MOST_OF_A_GROUP, halved=True)
-        over = Sampled(taken.rows[taken.rows["end_ms"] < open_since_ms(self.now)], taken.jobs)
+        over = Sampled(taken.rows.where(taken.rows["end_ms"] < open_since_ms(self.now)), taken.jobs)
         k = settings.SMALLEST_GROUP
         rows = _worth_a_look(_of_cell(_named(over, self.labels), cell), k)
         return shown_to(rows, _of_cell(own, cell), self.username, _months(asked.span, self.now), k), taken
@@ -190,9 +190,9 @@ def open_since_ms(now: datetime) -> int:
 
 def _worth_a_look(jobs: Jobs, k: int) -> Jobs:
     """Without the cells of too few people: anybody may name a size, and each would be looked at."""
-    cell = jobs.codes(CELL)
-    pairs = np.unique(np.column_stack([cell, jobs.codes(["username"])]), axis=0)
-    return jobs.where((np.bincount(pairs[:, 0], minlength=1) >= k)[cell])
+    cell, person = jobs.codes(CELL), jobs.codes(["username"])
+    people = int(person.max(initial=0)) + 1
+    return jobs.where((np.bincount(np.unique(cell * people + person) // people, minlength=1) >= k)[cell])
 
 
 def _ended(jobs: QuerySet[WorkloadJob], asked: Asked, now: datetime) -> QuerySet[WorkloadJob]:
@@ -218,20 +218,19 @@ def _months(span: Span, now: datetime) -> Months:
     return Months(first, first + 11, current)
 
 
-Labels = Mapping[tuple[int, str], str]
+Labels = Mapping[int, str]
 
 
 def type_labels() -> Labels:
-    """By cluster and name of a node type what it is called beside others: its cluster too, where several use it."""
-    types = list(NodeType.objects.order_by("pk").values_list("cluster_id", "cluster__name", "name"))
+    """By its id what a node type is called beside others: with its cluster, where several use the name."""
+    types = list(NodeType.objects.order_by("pk").values_list("pk", "cluster__name", "name"))
     used = Counter(kind for _, _, kind in types)
-    return {(cluster, kind): f"{kind} ({name})" if used[kind] > 1 else kind for cluster, name, kind in types}
+    return {pk: f"{kind} ({cluster})" if used[kind] > 1 else kind for pk, cluster, kind in types}
 
 
 def _named(taken: Sampled, labels: Labels) -> Jobs:
-    rows = taken.rows
-    pairs = zip(rows["cluster_id"].tolist(), rows["node_type"].tolist(), strict=True)
-    return sorted_out(rows.assign(node_type=[labels.get(pair, pair[1]) for pair in pairs]))
+    names = [labels.get(kind, SEVERAL) for kind in taken.rows["node_type"].tolist()]
+    return sorted_out(taken.rows.having(node_type=np.array(names, object)))
 
 
 def _parts(jobs: Jobs, asked: Asked) -> tuple[Part, ...]:

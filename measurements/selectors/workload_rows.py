@@ -1,4 +1,4 @@
-"""Jobs of a workload as a data frame: all of a few, a fixed random sample of many."""
+"""Jobs of a workload as columns: all of a few, a fixed random sample of many."""
 
 from __future__ import annotations
 
@@ -11,35 +11,29 @@ import numpy as np
 import pandas as pd
 from django.db.models import Count, Q, QuerySet
 
-from measurements.domain.units import IntArray
+from measurements.domain.job_columns import Column, Jobs
 from measurements.models import WorkloadJob
 from measurements.models.workloads import LOTS
 from measurements.selectors.frames import columns_of
 
 MOST_OF_A_GROUP = 1_000  # jobs of a phase on a node type that a page looks at
-_COLUMNS = {
-    "job": "job_id",
-    "node_type": "node_type__name",
-    "node": "node_id",
-    **{
-        name: name
-        for name in (
-            *("cluster_id", "username", "account", "phase", "size", "target", "unit", "work", "state", "excused"),
-            *("nodes", "cpus", "gpus", "start_ms", "end_ms", "runtime_s", "held_s", "energy_j", "gpu_energy_j"),
-            *("gpu_held_s", "gpu_idle_s", "gpu_idle_j", "estimate_j", "coverage", "quality", "scope"),
-        )
-    },
+_WORDS = ("username", "phase", "size", "target", "unit", "state", "quality")
+_FLOATS = ("work", "runtime_s", "energy_j", "gpu_held_s", "gpu_idle_j", "estimate_j", "coverage")
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(_WORDS, object),
+    **dict.fromkeys(_FLOATS, np.float64),  # nan where not known
+    **dict.fromkeys(("job", "gpus", "end_ms", "scope"), np.int64),
+    "excused": np.bool_,
+    "node_type": object,  # its id; None: several
 }
-_NUMBERS = ("work", "cpus", "estimate_j", "node")
-_WORDS = ("node_type", "username", "account", "phase", "size", "target", "unit", "state", "quality")
-SEVERAL = ""  # node type of jobs on nodes of several types
+_FIELDS = ["job_id" if name == "job" else name for name in _KINDS]
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
     """Rows, and of how many jobs they are: by phase and node type (its id; None: several)."""
 
-    rows: pd.DataFrame
+    rows: Jobs
     jobs: dict[tuple[str, int | None], int]
 
     @property
@@ -75,25 +69,26 @@ def _parts(groups: Mapping[tuple[str, int | None], int], most: int, *, halved: b
     return [*parts, small] if small else parts
 
 
-def frame(jobs: QuerySet[WorkloadJob]) -> pd.DataFrame:
-    """One row a job, in the order of their ids; nan where not known, node type SEVERAL if there are several."""
+def frame(jobs: QuerySet[WorkloadJob]) -> Jobs:
+    """One row a job, in the order of their ids."""
     return _frame([jobs])
 
 
-def _frame(parts: Sequence[QuerySet[WorkloadJob]]) -> pd.DataFrame:
+def _frame(parts: Sequence[QuerySet[WorkloadJob]]) -> Jobs:
     """The rows of parts that have none in common, likewise; one query."""
-    first, *others = (part.order_by().values_list(*_COLUMNS.values()) for part in parts)
-    columns = columns_of(first.union(*others, all=True) if others else first, len(_COLUMNS))
-    found = dict(zip(_COLUMNS, columns, strict=True))
-    found["node_type"] = [name or SEVERAL for name in found["node_type"]]
-    order = np.argsort(np.array(found["job"], np.int64))
-    return pd.DataFrame({name: _column(name, values, order) for name, values in found.items()})
+    first, *others = (part.order_by().values_list(*_FIELDS) for part in parts)
+    columns = columns_of(first.union(*others, all=True) if others else first, len(_FIELDS))
+    found = Jobs({name: _column(name, values) for name, values in zip(_KINDS, columns, strict=True)})
+    return found.where(np.argsort(found["job"]))
 
 
-def _column(name: str, values: list[Any], order: IntArray) -> pd.Series:
-    """Words as plain objects: much faster than pandas' own."""
-    kinds = dict.fromkeys(_WORDS, object) | dict.fromkeys(_NUMBERS, np.float64) | {"excused": bool}
-    return pd.Series(np.array(values, kinds.get(name))[order], dtype=kinds.get(name))
+def _column(name: str, values: list[Any]) -> Column:
+    """Each word once, as plain objects: they are compared and counted many times."""
+    column = np.array(values, _KINDS[name])
+    if name not in _WORDS or not values:
+        return column
+    code, words = pd.factorize(column)
+    return np.asarray(words[code])
 
 
 def ended_between(jobs: QuerySet[WorkloadJob], start_ms: int, end_ms: int) -> QuerySet[WorkloadJob]:

@@ -55,8 +55,10 @@ def _pages(scale: Scale, admin: Client, reader: Client) -> Iterator[Row]:
         ("page of the largest workload", reader, reverse("workload", args=[LARGEST])),
         ("page of the largest workload, all jobs seen", admin, reverse("workload", args=[LARGEST])),
         ("list of workloads", reader, reverse("workloads")),
+        ("list of workloads, all jobs seen", admin, reverse("workloads")),
         ("node types, month", reader, f"{reverse('node-types')}?{MONTH}"),
         ("node types, month, operator", admin, f"{reverse('node-types')}?{MONTH}"),
+        ("nodes that draw more, month", admin, f"{reverse('node-outliers')}?{MONTH}"),
     ):
         queries[what] = queries_of(client, url)
         milliseconds = median_s(partial(client.get, url), REQUESTS) * 1e3
