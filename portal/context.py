@@ -5,7 +5,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +17,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from measurements.demo.note import read_past
+from measurements.domain.units import MS_PER_S, day_from_ms
 from measurements.selectors.people import led
 from measurements.selectors.public_boards import public_boards
 
@@ -62,8 +66,15 @@ def site(request: HttpRequest) -> dict[str, Any]:
     return {
         "navigation": partial(navigation, request),
         "simulated": settings.JOULEBOOK_DEMO,
+        "booked_since": booked_since if settings.JOULEBOOK_DEMO else None,
         "version": VERSION,
     }
+
+
+def booked_since() -> date | None:
+    """Of a simulated cluster whose older months are still being booked: the first day of which all is there."""
+    before_s = read_past(Path(settings.JOULEBOOK_VAR))
+    return None if before_s is None else day_from_ms(before_s * MS_PER_S)
 
 
 def navigation(request: HttpRequest) -> list[Place]:

@@ -18,7 +18,6 @@ from measurements.models import Board, Edition
 from measurements.services import editions
 
 NODE_TYPES, PEOPLE, PROJECTS = "nnunet-inference", "failed-jobs", "idle-gpus"  # their addresses
-LEAST_DAYS = 42  # simulated: two fortnights before a log that came late, or with a review after the first
 OF_MONTHS = 100  # days: editions are of whole months
 FORTNIGHT = timedelta(days=14)
 TO_LAST = timedelta(days=13)  # from a fortnight's first day

@@ -21,6 +21,8 @@ from measurements.domain.units import MS_PER_S, datetime_from_ms, day_from_ms
 FINE_DAYS = 14  # the newest days: every 30 s and with GPUs
 PAST = "past"  # folder of what is older
 FINE_LOT_DAYS = 4
+LEAST_DAYS = 42  # of the stories and their leaderboard: two fortnights before a log that came late
+MARGIN = timedelta(days=2)  # no job lasts longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,29 @@ class Lot:
 
 def plan_lots(done: Simulated, now_s: int) -> list[Lot]:
     """What is to be simulated so that `done` reaches up to now."""
-    cuts, at_s = [done.until_s], done.until_s
-    while at_s < now_s:
-        at_s = min(_next_cut_s(at_s, done.fine_from_s), now_s)
+    return _cut(done, done.until_s, now_s, now_s)
+
+
+def plan_past(done: Simulated, before_s: int, now_s: int) -> list[Lot]:
+    """What is missing of the time before an instant, the newest first."""
+    return _cut(done, done.since_s, before_s, now_s)[::-1]
+
+
+def newest_from_s(now_s: int) -> int:
+    """Where the newest part begins, which is shown before the rest is booked: this month and the one before, which
+    pages compare, so many days that all of their jobs are whole, and what the stories take."""
+    before = (_day(now_s).replace(day=1) - timedelta(days=1)).replace(day=1)
+    return min(_start_s(before - MARGIN), _start_s(_day(now_s) - timedelta(days=LEAST_DAYS)))
+
+
+def _cut(done: Simulated, start_s: int, until_s: int, now_s: int) -> list[Lot]:
+    cuts, at_s = [start_s], start_s
+    while at_s < until_s:
+        at_s = min(_next_cut_s(at_s, done.fine_from_s), until_s)
         cuts.append(at_s)
     return [
-        Lot(done.seed, start_s, end_s, now_s, done.fine_from_s, first=start_s == done.until_s)
-        for start_s, end_s in pairwise(cuts)
+        Lot(done.seed, low_s, high_s, now_s, done.fine_from_s, first=low_s == start_s)
+        for low_s, high_s in pairwise(cuts)
     ]
 
 

@@ -1,4 +1,4 @@
-"""What the folder of the simulated files remembers of them: `simulated.json`."""
+"""What the folder of the simulated files remembers of them: `simulated.json`; while months are missing, `past.json`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ class OtherLayout(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """What has been through the pipeline: [since, until), from ``fine_from_s`` on with GPUs and every 30 s."""
+    """What has been through the pipeline: [since, until), from ``fine_from_s`` on with GPUs and every 30 s.
+
+    Its oldest part may still be missing (`read_past`).
+    """
 
     seed: int
     since_s: int
@@ -46,6 +49,27 @@ def read_note(var: Path) -> Simulated | None:
 def write_note(var: Path, done: Simulated) -> None:
     """Remember what is done."""
     write_bytes(note_path(var), json.dumps(asdict(done)).encode())
+
+
+def past_path(var: Path) -> Path:
+    """Where the note of what is missing lies in JOULEBOOK_VAR."""
+    return var / FOLDER / "past.json"
+
+
+def read_past(var: Path) -> int | None:
+    """The instant (s) before which nothing is booked yet; None where nothing is missing."""
+    try:
+        return int(json.loads(past_path(var).read_text(encoding="utf-8"))["before_s"])
+    except FileNotFoundError:
+        return None
+
+
+def write_past(var: Path, before_s: int | None) -> None:
+    """Remember from where on all is booked; None: nothing is missing any more."""
+    if before_s is None:
+        past_path(var).unlink(missing_ok=True)
+    else:
+        write_bytes(past_path(var), json.dumps({"before_s": before_s}).encode())
 
 
 def stories_of(var: Path) -> Stories | None:

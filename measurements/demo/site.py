@@ -13,8 +13,8 @@ from django.conf import settings
 from measurements.demo.cluster import CLUSTER_NAME
 from measurements.demo.faults import LATE
 from measurements.demo.logs import nodes_csv, states_csv
-from measurements.demo.lots import Lot, write_lot
-from measurements.demo.note import FOLDER, Simulated, write_bytes, write_note
+from measurements.demo.lots import Lot, plan_past, write_lot
+from measurements.demo.note import FOLDER, Simulated, read_past, write_bytes, write_note, write_past
 from measurements.demo.rules import declare_rules
 from measurements.models import Batch, Cluster, DirtyDay, DirtyJob, DirtyNodeDay, Intake
 from measurements.parsers.source import Source
@@ -69,6 +69,22 @@ def take_in(
         done = replace(done, until_s=lot.end_s)
         write_note(Path(settings.JOULEBOOK_VAR), done)
         took(lot)
+
+
+def add_past(cluster: Cluster, done: Simulated, now_s: int, show: Show) -> None:
+    """Take in and book what is missing of the older part, month by month into the past, and note each."""
+    var = Path(settings.JOULEBOOK_VAR)
+    before_s = read_past(var)
+    lots = plan_past(done, before_s, now_s) if before_s is not None else []
+    for number, lot in enumerate(lots):
+
+        def shown(share: float, what: str, at: int = number) -> None:
+            show((at + share) / len(lots), what)
+
+        take_files(cluster, write_lot(folder(), lot))
+        book_all(cluster, shown)
+        write_past(var, lot.start_s)
+    write_past(var, None)
 
 
 def written(lots: list[Lot]) -> Iterator[tuple[Lot, list[Path]]]:

@@ -35,7 +35,9 @@ BOOKING_FIELDS = [
 _BOOKED_FLOATS = ("energy_j", "gpu_energy_j", "gpu_idle_j", "expected_samples")
 _BOOKED_WHOLE = ("covered_us", "elapsed_us", "samples", "gpu_held_us", "gpu_idle_us", "reserved_us")
 _SUMS = [*_BOOKED_FLOATS, "filled_j", *_BOOKED_WHOLE]
+FIGURE_FIELDS = [*_SUMS, "quality"]
 _FAR_MS = 1 << 62
+_WORDS = np.array([Grade(g).word for g in sorted(Grade)], object)
 
 
 def by_allocation(parts: pd.DataFrame, booked: pd.DataFrame, start_ms: int = 0, end_ms: int = _FAR_MS) -> pd.DataFrame:
@@ -125,24 +127,31 @@ def summed_by(totals: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
     Values are added one after the other in the frame's order, so that a sum depends on nothing but its own terms.
     """
-    if keys:
-        grouped = totals.groupby(keys, sort=True)
-        group = grouped.ngroup().to_numpy()
-        sums = grouped.size().reset_index()[keys]
-    else:
-        group = np.zeros(len(totals), np.int64)
-        sums = pd.DataFrame(index=range(1))
-    count = len(sums)
+    group, count = group_of(totals, keys) if keys else (np.zeros(len(totals), np.int64), 1)
+    return summed_in(totals, group, count, keys)
+
+
+def summed_in(totals: pd.DataFrame, group: IntArray, count: int, keys: list[str]) -> pd.DataFrame:
+    """`summed_by` where it is known which group each row belongs to (`group_of`)."""
+    first = np.full(count, -1, np.int64)
+    first[group[::-1]] = np.arange(len(group) - 1, -1, -1)
+    found: dict[str, Any] = {name: totals[name].to_numpy()[first] for name in keys}
     for name in _SUMS:
         values = totals[name].to_numpy()
         whole = np.issubdtype(values.dtype, np.integer)
-        sums[name] = _int_sums(group, values, count) if whole else np.bincount(group, values, count)
+        found[name] = _int_sums(group, values, count) if whole else np.bincount(group, values, count)
     grade = np.full(count, max(Grade), np.int64)
     lasting = totals["elapsed_us"].to_numpy() > 0
     np.minimum.at(grade, group[lasting], totals["grade"].to_numpy(np.int64)[lasting])
     grade[np.bincount(group[lasting], minlength=count) == 0] = Grade.NONE
-    sums["quality"] = np.array([Grade(g).word for g in sorted(Grade)], object)[grade]
+    found["quality"] = _WORDS[grade]
     flags = np.zeros(count, np.int64)
     np.bitwise_or.at(flags, group, totals["flags"].to_numpy(np.int64))
-    sums["flags"] = flags
-    return sums
+    return pd.DataFrame(found | {"flags": flags})
+
+
+def group_of(rows: pd.DataFrame, keys: list[str]) -> tuple[IntArray, int]:
+    """Which of the groups with the same keys each row belongs to, in the order of the keys; how many there are."""
+    grouped = rows.groupby(keys, sort=True)
+    group = grouped.ngroup().to_numpy(np.int64)
+    return group, int(group.max(initial=-1)) + 1

@@ -90,7 +90,8 @@ def meter_spans(node: NodeDay, edges: IntArray, day_ms: int) -> SpanPower:
     steps = {s.name: steps_of(s, node.ceiling_mw, day_ms) for s in node.series if len(s.t_ms)}
     split = node.policy is Policy.HYBRID and node.idle_mw >= 0
     whole_day = len(periods) == 1 and periods[0].start == 0
-    if whole_day and len(periods[0].channels) == 1 and not periods[0].gpus and not split:
+    # A GPU counts where it has samples: that it has a channel says only that it was read some other day, maybe later.
+    if whole_day and len(periods[0].channels) == 1 and steps.keys().isdisjoint(periods[0].gpus) and not split:
         power = _lone_channel(steps.get(periods[0].channels[0]), edges)
     else:
         power = _merged(node, periods, steps, edges, split=split)

@@ -5,13 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from django.db import transaction
 from django.db.models import QuerySet
 
-from measurements.domain.figures import BOOKING_FIELDS, by_allocation, counts_of, fill, summed_by
+from measurements.domain.figures import (
+    BOOKING_FIELDS,
+    FIGURE_FIELDS,
+    by_allocation,
+    counts_of,
+    fill,
+    group_of,
+    summed_by,
+    summed_in,
+)
 from measurements.domain.packing import packed
 from measurements.domain.profiles import FILLED, HOURS_PER_DAY, IDLE, RECORD, RESERVED, Rows, packed_hours, profiles
 from measurements.domain.units import US_PER_MS, FloatArray, day_start_ms
@@ -30,7 +40,7 @@ from measurements.models import (
 from measurements.selectors.allocations import allocation_figures
 from measurements.selectors.excused import excused_jobs
 from measurements.selectors.frames import frame_of
-from measurements.services.bulk import insert
+from measurements.services.bulk import adapted, insert
 from measurements.services.marks import claim, free, give_back, settle, still_mine
 from measurements.services.pricing import hold, price_day
 from measurements.services.type_days import type_days
@@ -54,6 +64,8 @@ _TOTAL_FIELDS = (
     "flags",
 )
 _KEYS = ["username", "account", "partition", "state", "workload", "phase", "node_type_id", "excused"]
+_TYPE = _KEYS.index("node_type_id")
+USAGE_FIELDS = ["cluster", "day", "first_hour", "hours", *_KEYS[:_TYPE], "node_type", "excused", *FIGURE_FIELDS]
 _DAY_COLUMNS = {name: name for name in BOOKING_FIELDS if name != "day"} | {
     "first_quarter": "first_quarter",
     "quarters": "quarters",
@@ -136,7 +148,7 @@ def _next_day(now: datetime, cluster: Cluster | None) -> int | None:
                 UsageDay.objects.filter(cluster=mark.cluster, day=mark.day).delete()
                 TypeDay.objects.filter(cluster=mark.cluster, day=mark.day).delete()
                 TypeDay.objects.bulk_create(machine)
-                UsageDay.objects.bulk_create(usage, 2_000)
+                insert(UsageDay, USAGE_FIELDS, usage)
                 price_day(mark.cluster, mark.day, now)
                 settle([mark], current)
     give_back(marks)
@@ -149,20 +161,23 @@ _NodeTypes = dict[int, tuple[str, int, float | None, int | None]]  # per node: n
 _Gpus = dict[int, tuple[float, int, int]]  # by node type, of GPUs whose use is known: joules, µs held, of them idle
 
 
-def day_usage(cluster: Cluster, day: date, types: _NodeTypes) -> tuple[list[UsageDay], dict[int, FloatArray], _Gpus]:
-    """One UTC day's rows, and by node type the records of its hours [24, 12], and its GPUs."""
+def day_usage(
+    cluster: Cluster, day: date, types: _NodeTypes
+) -> tuple[list[tuple[Any, ...]], dict[int, FloatArray], _Gpus]:
+    """One UTC day's rows as values of `USAGE_FIELDS`, and by node type the records of its hours [24, 12], and its
+    GPUs."""
     frame = _day_frame(day, types)
     if frame.empty:
         return [], {}, {}
-    sums = summed_by(frame, _KEYS).drop(columns="flags").to_dict("records")
-    group = frame.groupby(_KEYS, sort=True).ngroup().to_numpy(np.int64)
-    hours = profiles(_profile_rows(frame, day), group, len(sums))
+    group, count = group_of(frame, _KEYS)
+    sums = summed_in(frame, group, count, _KEYS)[[*_KEYS, *FIGURE_FIELDS]]
+    hours = profiles(_profile_rows(frame, day), group, count)
     rows = []
     held: dict[int, FloatArray] = {}
-    for row, records in zip(sums, hours, strict=True):
-        first_hour, data = packed_hours(records)
-        rows.append(UsageDay(cluster=cluster, day=day, first_hour=first_hour, hours=data, **row))
-        of_type = held.setdefault(int(row["node_type_id"]), np.zeros((HOURS_PER_DAY, RECORD)))
+    stored_day = adapted(day)
+    for row, records in zip(sums.itertuples(index=False, name=None), hours, strict=True):
+        rows.append((cluster.pk, stored_day, *packed_hours(records), *row))
+        of_type = held.setdefault(row[_TYPE], np.zeros((HOURS_PER_DAY, RECORD)))
         of_type += records
     return rows, held, _gpus(frame)
 

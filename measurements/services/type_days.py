@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from measurements.domain.packing import packed, stacked
 from measurements.domain.profiles import HOURS_PER_DAY
-from measurements.domain.units import DAY_MS, US_PER_MS, US_PER_S, FloatArray, day_start_ms
+from measurements.domain.units import DAY_MS, US_PER_MS, US_PER_S, FloatArray, IntArray, day_start_ms
 from measurements.models import Cluster, Node, NodeDay, NodeHour, TypeDay
 from measurements.selectors.frames import frame_of
 from measurements.selectors.states import off_times
@@ -43,27 +44,30 @@ def type_days(cluster: Cluster, day: date, types: dict[int, int]) -> list[TypeDa
         if not jobs_j and (first_sample_ms[pk] or 0) >= end_ms
     }
     counted = [pk for pk in first_sample_ms if pk in types and (pk in with_row or pk in silent)]
+    columns = {name: booked[name].to_numpy() for name in _COLUMNS}
+    hour_node, hour, hour_us = (hours[name].to_numpy(np.int64) for name in _HOUR_COLUMNS)
     found = []
     for node_type in sorted({types[pk] for pk in counted}):
         of_type = [pk for pk in counted if types[pk] == node_type]
-        row = _summed(booked[booked["node_id"].isin(of_type)])
+        mine = np.isin(columns["node_id"], of_type)
+        row = _summed({name: values[mine] for name, values in columns.items()})
         row.cluster, row.day, row.node_type_id = cluster, day, node_type
         row.nodes = len(set(of_type) - before_first)
-        row.covered_hours = packed(_covered_hours(hours, of_type))
+        row.covered_hours = packed(_covered_hours(hour_node, hour, hour_us, of_type))
         row.off_us += sum(off_us.get(pk, 0) for pk in of_type)
         found.append(row)
     return found
 
 
-def _covered_hours(hours: pd.DataFrame, nodes: list[int]) -> FloatArray:
+def _covered_hours(node: IntArray, hour: IntArray, covered_us: IntArray, nodes: list[int]) -> FloatArray:
     """Covered node-seconds of each hour of the day: whole microseconds, so that their order does not matter."""
-    mine = hours[hours["node_id"].isin(nodes)]
+    mine = np.isin(node, nodes)
     total_us = np.zeros(HOURS_PER_DAY, np.int64)
-    np.add.at(total_us, mine["hour"].to_numpy(np.int64), mine["covered_us"].to_numpy(np.int64))
+    np.add.at(total_us, hour[mine], covered_us[mine])
     return total_us / US_PER_S
 
 
-def _summed(rows: pd.DataFrame) -> TypeDay:
+def _summed(rows: Mapping[str, np.ndarray[Any, Any]]) -> TypeDay:
     """Node-days added up one after the other."""
     return TypeDay(
         **{name: sum(rows[name].tolist(), 0.0) for name in _SUMS},

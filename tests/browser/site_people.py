@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 
-from measurements.demo.boards import LEAST_DAYS
+from measurements.demo.lots import LEAST_DAYS
 from measurements.demo.people import ACCOUNTS, LEADER, OPERATOR, PASSWORD, STUDENT
 from tests.services.demo_site import DemoSite, demo_site
 from tests.services.process import folder

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from datetime import date
 from html import unescape
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client, RequestFactory, override_settings
 from django.utils import timezone
 
+from measurements.demo.note import write_past
 from measurements.models import Board, Edition
 from portal.context import VERSION, navigation
 from tests.conftest import People
@@ -46,6 +48,20 @@ def test_an_administrator_goes_everywhere_and_each_place_is_there(client: Client
     names += ["Operations", "Admin"]
     assert [name for _address, name, _mark in found] == names
     assert [client.get(address, follow=True).status_code for address, _name, _mark in found] == [200] * len(names)
+
+
+def test_a_simulated_cluster_says_which_of_its_months_are_still_being_booked(client: Client, own_var: Path) -> None:
+    def said() -> bool:
+        return "Its months before 30 August 2025 are still being booked" in client.get("/login/").content.decode()
+
+    with override_settings(JOULEBOOK_DEMO=True):
+        assert not said()
+        write_past(own_var, 1_756_512_000)
+        assert said()
+        write_past(own_var, None)
+        assert not said()
+    write_past(own_var, 1_756_512_000)
+    assert not said(), "a real site"
 
 
 def test_a_page_below_a_place_marks_the_place(people: People) -> None:

@@ -75,7 +75,7 @@ def _site(settings: dict[str, str], *commands: list[str]) -> Iterator[DemoSite]:
             _manage(command, environment)
         server = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "4"]
         server = as_account([*server, "--no-control-socket", "portal.wsgi"], None)
-        with running(server, var / "server.log", lambda: _answers(address), seconds=SECONDS, cwd=ROOT, env=environment):
+        with running(server, var / "server.log", lambda: answers(address), seconds=SECONDS, cwd=ROOT, env=environment):
             yield DemoSite(address, var)
 
 
@@ -86,7 +86,7 @@ def _manage(command: list[str], environment: dict[str, str]) -> None:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2_000:]}")
 
 
-def _answers(address: str) -> bool:
+def answers(address: str) -> bool:
     try:
         with urllib.request.urlopen(f"{address}/login/", timeout=SECONDS) as answer:  # noqa: S310 - our own server
             return bool(answer.status == 200)

@@ -14,16 +14,17 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from measurements.demo.boards import LEAST_DAYS, correct_node_types, draft_projects, publish_node_types, publish_people
+from measurements.demo.beside import Ended, give_way, refuse_to_outlive
+from measurements.demo.boards import correct_node_types, draft_projects, publish_node_types, publish_people
 from measurements.demo.cluster import CLUSTER_NAME, NODES
 from measurements.demo.helper import EVERYTHING, helping
-from measurements.demo.lots import FINE_DAYS, Lot, plan_lots
+from measurements.demo.lots import FINE_DAYS, LEAST_DAYS, Lot, newest_from_s, plan_lots
 from measurements.demo.members import declare_budgets, declare_members
-from measurements.demo.note import OtherLayout, Simulated, read_note, write_note
+from measurements.demo.note import OtherLayout, Simulated, read_note, read_past, write_note, write_past
 from measurements.demo.people import LOOK_AS, OPERATOR, PASSWORD, PERMISSIONS, SECOND_OPERATOR
 from measurements.demo.progress import Progress
 from measurements.demo.rhythm import DAY_S
-from measurements.demo.site import book_all, describe, folder, take_in, take_late, without, written
+from measurements.demo.site import add_past, book_all, describe, folder, take_in, take_late, without, written
 from measurements.demo.stories import Late, find_stories
 from measurements.demo.supply import blow, declare
 from measurements.domain.units import MS_PER_S, day_from_ms, ms_from_datetime
@@ -48,13 +49,19 @@ class Command(BaseCommand):
         parser.add_argument("--days", type=int, default=DAYS, help=f"whole UTC days before today (default {DAYS})")
         parser.add_argument("--seed", type=int, default=SEED, help="same seed and instant, same cluster")
         parser.add_argument("--now", default="", help="ISO 8601 instant with offset at which the simulation ends")
+        parser.add_argument("--newest", action="store_true", help="the newest months; the next start adds those before")
+        parser.add_argument(
+            "--beside", type=int, default=0, metavar="PID", help="give way to other programs, and end when this one has"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         now_s = _instant_s(options["now"])
         if options["days"] < 0 or options["seed"] < 0:
             raise CommandError("--days and --seed are 0 or more")
         _refuse_a_real_site()
-        done = _simulated(options["seed"]) or _begun(options["seed"], now_s, options["days"])
+        if options["beside"]:
+            give_way()
+        done = _simulated(options["seed"]) or _begun(options["seed"], now_s, options["days"], newest=options["newest"])
         late = _late_for_boards(done, now_s)
         if now_s - done.until_s < SETTLED_S:
             self._supply(Cluster.objects.get(name=CLUSTER_NAME), done, now_s)
@@ -66,6 +73,27 @@ class Command(BaseCommand):
         self._create_logins()
         if late:
             self._boards(late, day_from_ms(done.since_s * MS_PER_S), datetime.fromtimestamp(now_s, UTC))
+        if not options["newest"] and _lacks_past() and self._past(done, now_s, options["beside"]) and late:
+            self._boards(late, day_from_ms(done.since_s * MS_PER_S), datetime.fromtimestamp(now_s, UTC))
+
+    def _past(self, done: Simulated, now_s: int, beside: int) -> bool:
+        """Add the months that an earlier start left out; whether they are all there."""
+        progress = None if beside else Progress(self._print, terminal=self.stderr.isatty())
+
+        def shown(share: float, what: str) -> None:
+            if beside:
+                refuse_to_outlive(beside)
+            if progress:
+                progress.show(share, what)
+
+        try:
+            add_past(Cluster.objects.get(name=CLUSTER_NAME), done, now_s, shown)
+        except Ended:
+            return False
+        if progress:
+            progress.end()
+        self._say("Simulated cluster: all its months are booked.")
+        return True
 
     def _simulate(self, done: Simulated, now_s: int, held: str) -> None:
         """Write files for [until, now), run the pipeline over them but for one that is held back, and note it."""
@@ -107,7 +135,7 @@ class Command(BaseCommand):
         """Leaderboards: made before the newest late log comes in, and corrected after it. A killed start goes on."""
         steps: tuple[Callable[[], object], ...] = (
             lambda: publish_node_types(late),
-            lambda: publish_people(since, until),
+            lambda: None if _lacks_past() else publish_people(since, until),  # of whole months
             lambda: draft_projects(until),
             lambda: take_late(Cluster.objects.get(name=CLUSTER_NAME)),
             lambda: correct_node_types(late),
@@ -199,11 +227,18 @@ def _simulated(seed: int) -> Simulated | None:
     return done
 
 
-def _begun(seed: int, now_s: int, days: int) -> Simulated:
-    """Nothing so far; where it begins."""
+def _begun(seed: int, now_s: int, days: int, *, newest: bool) -> Simulated:
+    """Nothing so far; where it begins, and what of it is left for later."""
     today_s = now_s // DAY_S * DAY_S
     since_s = today_s - days * DAY_S
-    return Simulated(seed, since_s, max(since_s, today_s - FINE_DAYS * DAY_S), since_s)
+    from_s = max(newest_from_s(now_s), since_s) if newest else since_s
+    write_past(Path(settings.JOULEBOOK_VAR), from_s if from_s > since_s else None)
+    return Simulated(seed, since_s, max(since_s, today_s - FINE_DAYS * DAY_S), from_s)
+
+
+def _lacks_past() -> bool:
+    """Whether months are still to be added before the newest ones."""
+    return read_past(Path(settings.JOULEBOOK_VAR)) is not None
 
 
 def _is_shared_database() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -19,16 +21,20 @@ from django.core.management.base import CommandError
 from django.db import transaction
 from django.test import Client, override_settings
 
-from measurements.demo.boards import LEAST_DAYS
 from measurements.demo.cluster import NODES
 from measurements.demo.faults import LATE
 from measurements.demo.live import LEAST_S, carry_on
-from measurements.demo.note import note_path, read_note
+from measurements.demo.lots import LEAST_DAYS
+from measurements.demo.note import note_path, read_note, read_past
 from measurements.demo.people import LOOK_AS, PASSWORD, SECOND_OPERATOR
+from measurements.demo.rhythm import DAY_S
 from measurements.demo.site import book_all
+from measurements.domain.units import MS_PER_S
+from measurements.management.commands import demo
 from measurements.management.commands.demo import WORTH_A_HELPER_DAYS
-from measurements.models import Batch, Cluster, Edition, Job, UsageDay
+from measurements.models import Batch, Cluster, Edition, Job, JobEnergy, UsageDay
 from tests.house import ROOT, clean_environment
+from tests.pipeline.ledger_dump import inputs, ledger, text
 
 pytestmark = pytest.mark.django_db
 
@@ -165,6 +171,44 @@ def test_two_starts_come_to_the_same_ledger_as_one(demo_mode: None, tmp_path: Pa
     assert booked_after(tmp_path / "twice", NOON, LATER) == once
     assert booked_after(tmp_path / "live", NOON, LATER, live=3_000) == once
     assert not Cluster.objects.exists()
+
+
+def test_a_start_with_the_newest_days_and_one_with_those_before_come_to_the_same_ledger_as_one(
+    demo_mode: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = ledger_after(tmp_path / "once", [{"now": NOON, "days": 3}])
+    monkeypatch.setattr(demo, "newest_from_s", lambda now_s: now_s // DAY_S * DAY_S - DAY_S)
+    starts = [{"now": NOON, "days": 3, "newest": True}, {"now": NOON, "days": 3}]
+    assert ledger_after(tmp_path / "parts", starts) == once
+    assert ledger_after(tmp_path / "newest", starts[:1]) != once
+
+
+def ledger_after(var: Path, starts: list[dict[str, Any]]) -> str:
+    """Everything derived, after some starts in a site of their own, which is gone afterwards."""
+    with transaction.atomic(), override_settings(JOULEBOOK_VAR=var):
+        for start in starts:
+            run(**start)
+        found = text({**ledger(), **inputs()})
+        transaction.set_rollback(True)
+    return found
+
+
+def test_what_runs_beside_a_site_ends_with_it_and_the_next_start_goes_on(
+    demo_mode: None, own_var: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "newest_from_s", lambda now_s: now_s // DAY_S * DAY_S)
+    monkeypatch.setattr(demo, "give_way", lambda: None)  # this process goes on
+    run(NOON, days=2, newest=True)
+    missing = read_past(own_var)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    run(NOON, days=2, beside=ended.pid)
+    assert read_past(own_var) == missing is not None
+    assert not JobEnergy.objects.filter(job__end_ms__lt=missing * MS_PER_S, energy_j__gt=0).exists()
+    assert "all its months are booked" in run(NOON, days=2, beside=os.getpid())
+    assert read_past(own_var) is None
+    assert JobEnergy.objects.filter(job__end_ms__lt=missing * MS_PER_S, energy_j__gt=0).exists()
+    assert "all its months" not in run(NOON, days=2)
 
 
 def test_a_running_jobs_figure_moves_while_the_site_runs(demo_mode: None) -> None:

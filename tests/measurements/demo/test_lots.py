@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from measurements.demo.lots import PAST, Lot, plan_lots, write_lot
+from measurements.demo.lots import LEAST_DAYS, PAST, Lot, newest_from_s, plan_lots, plan_past, write_lot
 from measurements.demo.note import Simulated
 from measurements.demo.rhythm import DAY_S
 from measurements.demo.schedule import plan_period
@@ -75,3 +75,28 @@ def test_a_late_log_is_a_file_of_the_lot_in_which_it_comes(tmp_path: Path) -> No
     assert [path.name[:21] for path in write_lot(tmp_path, lot)][-1] == "power-late-2025-03-04"
     before = Lot(SEED, sunday_s, sunday_s + 3_600, NOW_S, FINE_FROM_S, first=False)
     assert not [path for path in write_lot(tmp_path, before) if "late" in path.name]
+
+
+def test_the_newest_part_holds_this_month_and_the_one_before_and_all_stories() -> None:
+    month_s = (date(2025, 2, 1) - date(1970, 1, 1)).days * DAY_S
+    assert newest_from_s(NOW_S) == TODAY_S - LEAST_DAYS * DAY_S < month_s
+    late_in_the_month_s = NOW_S + 19 * DAY_S
+    assert newest_from_s(late_in_the_month_s) == month_s - 2 * DAY_S < late_in_the_month_s - LEAST_DAYS * DAY_S
+    for at_s in range(NOW_S, NOW_S + 400 * DAY_S, DAY_S):
+        assert LEAST_DAYS * DAY_S <= at_s // DAY_S * DAY_S - newest_from_s(at_s) <= 64 * DAY_S
+
+
+def test_the_past_is_added_backwards_and_with_the_newest_part_leaves_no_run_out(tmp_path: Path) -> None:
+    done = Simulated(SEED, TODAY_S - 30 * DAY_S, FINE_FROM_S, FINE_FROM_S)
+    past = plan_past(done, FINE_FROM_S, NOW_S)
+    assert past[0].end_s == FINE_FROM_S
+    assert past[-1].start_s == done.since_s
+    assert [lot.first for lot in past] == [False] * (len(past) - 1) + [True]
+    assert all(later.start_s == earlier.end_s for later, earlier in pairwise(past))
+    told = [line for lot in (*past, *plan_lots(done, NOW_S)) for line in jobs_of(write_lot(tmp_path, lot))]
+    runs = plan_period(SEED, done.since_s, NOW_S)
+    assert len({tuple(line.split("|")[1:9:7]) for line in told}) == len(runs)
+    across = sum(run.start_s < FINE_FROM_S < run.end_s for run in runs)
+    assert len(told) == len(runs) + across > len(runs)  # those come with both parts
+    assert len(set(told)) == len(runs), "and both say the same of them"
+    assert plan_past(done, done.since_s, NOW_S) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 import numpy as np
 import pytest
@@ -171,3 +171,22 @@ def test_off_is_what_is_not_covered_while_the_node_was_off(node: Points, off: li
         attribute_node(node_day(node, [], [], []), DAY_START_MS).metered_uj.sum(), rel=1e-12
     )
     assert ledger.covered_us + ledger.off_us <= DAY_MS * 1_000
+
+
+def test_a_gpu_that_is_read_on_other_days_only_changes_no_bit_of_a_day() -> None:
+    rng = np.random.default_rng(7)
+    seconds = np.unique(rng.integers(10, SPAN_S - 10, 80)).tolist()
+    node = [
+        (int(second), int(watts)) for second, watts in zip(seconds, rng.integers(99, 999, len(seconds)), strict=True)
+    ]
+    holders = [Job(13, 401, exclusive=False, indices=()), Job(77, 555, exclusive=True, indices=())]
+    alone = node_day(node, [], holders, [])
+    named = replace(alone, meter=[MeterPeriod(0, ("node",), ("gpu0", "gpu1"))])
+    assert as_bytes(attribute_node(named, DAY_START_MS)) == as_bytes(attribute_node(alone, DAY_START_MS))
+
+
+def as_bytes(value: object) -> object:
+    """All of a ledger, bit for bit."""
+    if is_dataclass(value):
+        return [(field.name, as_bytes(getattr(value, field.name))) for field in fields(value)]
+    return value.tobytes() if isinstance(value, np.ndarray) else value
