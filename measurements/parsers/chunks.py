@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,10 @@ from measurements.parsers.source import Source, shown
 from measurements.parsers.times import CURES, REASONS, TimeFault, Times, utc_text
 
 Codes = NDArray[np.int32]
+Name = TypeVar("Name", str, tuple[str, Kind])
 LineText = Callable[[int], str]
 PENDING_LIMIT_ROWS = 4_000_000  # rows of an hour that comes twice, held until its second pass is seen: 150 MB
-_STORED_MAX = float(2**63 - 1024)  # the largest float64 below 2**63: what int64 holds
+STORED_MAX = float(2**63 - 1024)  # the largest float64 below 2**63: what int64 holds
 _SCALE = {Kind.GAUGE: MW_PER_W, Kind.COUNTER: UJ_PER_J}
 _UNIT = {Kind.GAUGE: "W", Kind.COUNTER: "J"}
 
@@ -133,14 +135,13 @@ def decide_by_order(held: PowerChunk, fold_ms: IntArray) -> tuple[BoolArray, Boo
 def joined(chunks: Sequence[PowerChunk]) -> PowerChunk:
     """Chunks as one, their names numbered anew."""
     nodes: dict[str, int] = {}
-    channels: dict[str, int] = {}
-    kinds: dict[str, Kind] = {}
+    channels: dict[tuple[str, Kind], int] = {}  # a meter may have a power and a counter in one channel
     node = [renumbered(chunk.node, chunk.nodes, nodes) for chunk in chunks]
-    channel = [renumbered(chunk.channel, chunk.channels, channels) for chunk in chunks]
-    for chunk in chunks:
-        kinds.update(zip(chunk.channels, chunk.kinds, strict=True))
+    channel = [
+        renumbered(chunk.channel, list(zip(chunk.channels, chunk.kinds, strict=True)), channels) for chunk in chunks
+    ]
     return PowerChunk(
-        list(nodes), list(channels), [kinds[name] for name in channels],
+        list(nodes), [name for name, _ in channels], [kind for _, kind in channels],
         np.concatenate(node), np.concatenate(channel),
         np.concatenate([chunk.t_ms for chunk in chunks]),
         np.concatenate([chunk.value for chunk in chunks]),
@@ -148,7 +149,7 @@ def joined(chunks: Sequence[PowerChunk]) -> PowerChunk:
     )  # fmt: skip
 
 
-def renumbered(codes: Codes, names: Sequence[str], known: dict[str, int]) -> Codes:
+def renumbered(codes: Codes, names: Sequence[Name], known: dict[Name, int]) -> Codes:
     """Codes into ``names`` as codes into ``known``, which grows by the names that are new."""
     table = np.array([known.setdefault(name, len(known)) for name in names], dtype=np.int32)
     return table[codes] if len(table) else codes
@@ -164,7 +165,7 @@ def _stored(rows: Rows, measured: BoolArray) -> tuple[IntArray, BoolArray]:
     """Values in mW or µJ, and which of them are too large for that."""
     scale = np.array([_SCALE[kind] for kind in rows.kinds], dtype=np.float64)
     scaled = rows.value * (scale[0] if len(set(scale)) == 1 else scale[rows.channel])
-    faulty = measured & ~(np.abs(scaled) <= _STORED_MAX)
+    faulty = measured & ~(np.abs(scaled) <= STORED_MAX)
     fits = measured if not faulty.any() else measured & ~faulty
     if not fits.all():
         scaled = np.where(fits, scaled, 0.0)

@@ -3,7 +3,8 @@
 - long: a column ``watts`` or ``joules``; one sample a line.
 - wide by channel: a column with node names (``node``, ``host``, ``hostname``) or ``--node``, and
   columns named like channels: ``node``, ``cpu0``, ``dram0``, ``gpu0_w``, ``gpu1 [W]``, ``cpu0_j`` (a counter).
-- wide by node: neither; every other column is a node, in W, or with ``[J]`` behind its name a counter.
+- wide by node: neither; every other column is a node, in W, or with ``[J]`` behind its name a counter; a meter's
+  ``[kW]``, ``[kWh]``, ``[MWh]`` and the like are taken too, and a power and a counter of one meter side by side.
 
 What the operator renames is read as if the header said so.
 """
@@ -30,7 +31,13 @@ _IN_BRACKETS = re.compile(r"\s*[\[(]\s*(?P<unit>\w+)\s*[\])]$")
 _KINDS = {"w": Kind.GAUGE, "watt": Kind.GAUGE, "watts": Kind.GAUGE} | dict.fromkeys(
     ("j", "joule", "joules"), Kind.COUNTER
 )
-_OTHER_UNITS = frozenset({"mw", "kw", "kj", "mj", "gj", "wh", "kwh", "mwh", "gwh", "va", "kva", "a", "v"})
+_SCALED = {  # W or J in one unit; as written, for mW and MW differ by nothing but their case
+    "kW": (Kind.GAUGE, 1e3), "MW": (Kind.GAUGE, 1e6), "mW": (Kind.GAUGE, 1e-3),
+    "Wh": (Kind.COUNTER, 3.6e3), "kWh": (Kind.COUNTER, 3.6e6), "MWh": (Kind.COUNTER, 3.6e9),
+    "GWh": (Kind.COUNTER, 3.6e12),
+    "kJ": (Kind.COUNTER, 1e3), "MJ": (Kind.COUNTER, 1e6), "GJ": (Kind.COUNTER, 1e9),
+}  # fmt: skip
+_OTHER_UNITS = frozenset({"va", "kva", "a", "v"}) | {unit.casefold() for unit in _SCALED}
 _CHANNEL = re.compile(r"(?:node|psys|(?:cpu|package|dram|gpu|core|psu|fan|nic|disk|board)(?:0|[1-9]\d*)?)")
 _NO_NODE = frozenset({"power", "energy", "value", "kwh", "wh", "w", "j", "channel", "unit"})
 
@@ -47,6 +54,7 @@ class ValueColumn:
     kind: Kind
     node: str | None = None
     channel: str | None = None
+    scale: float = 1.0  # W or J in one unit of its values
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +200,7 @@ def _channel_columns(channels: list[_Column]) -> list[ValueColumn]:
 
 
 def _node_columns(columns: list[_Column], where: str) -> list[ValueColumn]:
-    """A column each node, in W or in J; only a unit in brackets is one, for a node may be called gpu_w."""
+    """A column each node, with its own unit; only a unit in brackets is one, for a node may be called gpu_w."""
     for column in columns:
         if column.name in _NO_NODE or (column.is_channel and (column.base == WHOLE_NODE or column.kind)):
             raise UnusableFile(
@@ -206,8 +214,6 @@ def _node_columns(columns: list[_Column], where: str) -> list[ValueColumn]:
             f"{where}: no node can be called like the columns {_shown(columns)}; name what each one measures: "
             f'--rename "{columns[0].shown}=NODE", with [J] behind NODE for a counter'
         )
-    if len({value.kind for value in named}) > 1:
-        raise UnusableFile(f"{where}: columns in W and in J in {_shown(columns)}; give each kind in a file of its own")
     return named
 
 
@@ -215,10 +221,15 @@ def _node_column(column: _Column, where: str) -> ValueColumn:
     unit = _IN_BRACKETS.search(column.shown)
     if unit is None:
         return ValueColumn(column.index, Kind.GAUGE, node=column.shown)
-    said = unit["unit"].casefold()
-    if said in _OTHER_UNITS:
-        raise UnusableFile(f"{where}: column {column.shown!r} is neither in W nor in J, the two units that are read")
-    return ValueColumn(column.index, _KINDS.get(said, Kind.GAUGE), node=column.shown[: unit.start()])
+    name, said = column.shown[: unit.start()], unit["unit"]
+    if said in _SCALED:
+        kind, scale = _SCALED[said]
+        return ValueColumn(column.index, kind, node=name, scale=scale)
+    if said.casefold() in _OTHER_UNITS:
+        raise UnusableFile(
+            f"{where}: column {column.shown!r} is in no unit that is read: W, J, or as written {', '.join(_SCALED)}"
+        )
+    return ValueColumn(column.index, _KINDS.get(said.casefold(), Kind.GAUGE), node=name)
 
 
 def _is_node_name(name: str) -> bool:

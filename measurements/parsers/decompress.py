@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -10,27 +9,37 @@ from itertools import chain
 
 import pyarrow as pa
 
+from measurements.parsers.pieces import BrokenStream, Pieces
+from measurements.parsers.tar_text import is_tar, tar_as_text
+
+__all__ = ["BrokenStream", "decompressed"]
+
 PIECE_BYTES = 1 << 20  # most that one step decompresses: a bomb stays bounded
 _STEP_BYTES = 64 << 10
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_TAR_BYTES = 512  # what tells a tar archive
 _GZIP_BITS = 31  # a gzip wrapper with the largest window
-
-
-class BrokenStream(Exception):
-    """A compressed stream that ends too early or is damaged."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
 
 
 def decompressed(open_raw: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
     """The content of a stream, plain or compressed, by its first bytes; ``open_raw`` reads it from its start.
 
-    Raises BrokenStream after the last good byte.
+    A tar archive is given as one text. Raises BrokenStream after the last good byte.
     """
+    plain = _unpacked(open_raw)
+    start = b""
+    try:
+        while len(start) < _TAR_BYTES and (piece := next(plain, b"")):
+            start += piece
+    except BrokenStream:
+        yield start
+        raise
+    whole = chain([start], plain)
+    yield from tar_as_text(whole) if is_tar(start) else whole
+
+
+def _unpacked(open_raw: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
     raw = open_raw()
     first = next(raw, b"")
     if first.startswith(_GZIP):
@@ -109,26 +118,4 @@ def _salvage_zstd(open_raw: Callable[[], Iterator[bytes]], good: int) -> bytes:
 
 
 def _zstd_stream(open_raw: Callable[[], Iterator[bytes]]) -> pa.CompressedInputStream:
-    return pa.CompressedInputStream(pa.PythonFile(_Reader(open_raw()), mode="r"), "zstd")
-
-
-class _Reader(io.RawIOBase):
-    """An iterator of bytes as a file."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        super().__init__()
-        self._pieces = pieces
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._rest = piece
-        size = len(self._rest) if size < 0 else size
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
+    return pa.CompressedInputStream(pa.PythonFile(Pieces(open_raw()), mode="r"), "zstd")

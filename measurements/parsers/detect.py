@@ -9,9 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from measurements.parsers import clustercockpit, power_csv, ptdaemon
+from measurements.parsers import (
+    clustercockpit,
+    geopm,
+    ipmi_dcmi,
+    ipmi_sdr,
+    line_protocol,
+    mlperf_log,
+    nvidia_smi_csv,
+    nvidia_smi_xml,
+    openmetrics,
+    power_csv,
+    prometheus_json,
+    ptdaemon,
+    redfish_json,
+)
 from measurements.parsers.records import ParseOptions, PowerChunk, UnusableFile
 from measurements.parsers.source import Source
+from measurements.parsers.tar_text import dated_name, node_of_path
+
+
+def nothing_named(_path: str) -> None:
+    """Most formats name their nodes inside, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +45,8 @@ class PowerParser:
     looks_like: str  # for messages
     matches: Callable[[str], bool]
     read: Callable[[Source, ParseOptions, int], Iterator[PowerChunk]]
+    named: Callable[[str], str | None] = nothing_named  # what the file's name says of the node
+    by_mappings: bool = False  # whether what it gives depends on mapping files
 
 
 POWER_PARSERS: dict[str, PowerParser] = {
@@ -38,6 +59,50 @@ POWER_PARSERS: dict[str, PowerParser] = {
             clustercockpit.read_power,
         ),
         PowerParser("ptdaemon", "Time,MM-DD-YYYY HH:MM:SS.mmm,Watts,W,…", ptdaemon.matches, ptdaemon.read),
+        PowerParser("nvidia-smi", "timestamp, index, power.draw [W]", nvidia_smi_csv.matches, nvidia_smi_csv.read),
+        PowerParser("nvidia-smi-xml", "<nvidia_smi_log>", nvidia_smi_xml.matches, nvidia_smi_xml.read),
+        PowerParser(
+            "ipmitool", "Sys Power | 270 Watts | ok (sdr, sensor)", ipmi_sdr.matches, ipmi_sdr.read, dated_name
+        ),
+        PowerParser(
+            "dcmi",
+            "Instantaneous power reading: 2578 Watts (ipmitool, FreeIPMI, ipmiutil)",
+            ipmi_dcmi.matches,
+            ipmi_dcmi.read,
+            dated_name,
+        ),
+        PowerParser(
+            "mlperf-training", ':::MLLOG {…"power_reading"…}', mlperf_log.matches, mlperf_log.read, node_of_path
+        ),
+        PowerParser("geopm", "# geopm_version, then TIME|…|BOARD_ENERGY|…", geopm.matches, geopm.read),
+        PowerParser(
+            "redfish",
+            "a Redfish resource: Power, EnvironmentMetrics, Sensor",
+            redfish_json.matches,
+            redfish_json.read,
+            str,
+        ),
+        PowerParser(
+            "prometheus",
+            'metric{label="value"} 1.5 [time]',
+            openmetrics.matches,
+            openmetrics.read,
+            by_mappings=True,
+        ),
+        PowerParser(
+            "prometheus-json",
+            'an answer of Prometheus: {"status": …, "data": {"resultType": …, "result": […]}}',
+            prometheus_json.matches,
+            prometheus_json.read,
+            by_mappings=True,
+        ),
+        PowerParser(
+            "influx",
+            "measurement,tag=value field=1.5 [time]",
+            line_protocol.matches,
+            line_protocol.read,
+            by_mappings=True,
+        ),
         PowerParser("csv", "timestamp,node,watts[,channel]", power_csv.matches, power_csv.read),
     )
 }

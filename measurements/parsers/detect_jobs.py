@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from measurements.parsers import clustercockpit_job, jobs_csv, sacct_text, slurm_json
+from measurements.parsers import clustercockpit_job, jobs_csv, lsf, pbs, sacct_text, sge, slurm_json, swf
 from measurements.parsers.csv_rows import split_quoted
 from measurements.parsers.job_rows import LATEST_MS
 from measurements.parsers.records import JobChunk, ParseOptions, UnusableFile
@@ -14,7 +14,10 @@ from measurements.parsers.source import Source
 
 Read = Callable[[Source, ParseOptions, int], Iterator[JobChunk]]
 _DECLARED = "sacct:"
-_CURE = "name the format with --format csv, sacct, sacct:JobID,State,…, sacct-xdmod, slurm-json or clustercockpit"
+_CURE = (
+    "name the format with --format csv, sacct, sacct:JobID,State,…, sacct-xdmod, slurm-json, clustercockpit, "
+    "pbs, lsf, swf or sge"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,15 @@ JOB_PARSERS: dict[str, JobParser] = {
         JobParser("sacct-xdmod", partial(sacct_text.read, fields=sacct_text.XDMOD_FIELDS)),
         JobParser("slurm-json", slurm_json.read),
         JobParser("clustercockpit", clustercockpit_job.read_job),
+        JobParser("pbs", pbs.read),
+        JobParser("lsf", lsf.read),
+        JobParser("swf", swf.read),
+        JobParser("sge", sge.read),
     )
 }
+
+
+_OTHERS = (("pbs", pbs.matches), ("lsf", lsf.matches), ("swf", swf.matches), ("sge", sge.matches))
 
 
 def detect_jobs(source: Source, fmt: str | None = None) -> JobParser:
@@ -73,6 +83,9 @@ def _by_content(source: Source) -> str:
         return "sacct"
     if any(sacct_text.is_xdmod_row(line) for line in lines):
         return "sacct-xdmod"
+    for name, matches in _OTHERS:
+        if matches(lines):
+            return name
     raise UnusableFile(
         f"{source.name}, line 1: no job records that are known: {lines[0][:120]!r}; {_hint(lines)}{_CURE}"
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+_BARE_UUID = re.compile(r"(?:gpu-)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII | re.IGNORECASE)
 
 
 def gpu_indices(ids: Sequence[str], all_of_node: Sequence[str]) -> dict[str, int]:
@@ -48,3 +51,9 @@ def _of_subcluster(folder: Path, subcluster: str) -> list[str]:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return []  # the archive's description is a help, not a need
     return []
+
+
+def gpu_uuid(text: str) -> str:
+    """A GPU's UUID as NVML spells it (GPU-… in lower case); what has another form is kept as it is."""
+    match = _BARE_UUID.fullmatch(text.strip())
+    return f"GPU-{match[1].lower()}" if match else text.strip()[:64]

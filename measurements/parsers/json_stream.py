@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
 
@@ -29,11 +29,12 @@ class BrokenJson(ValueError):
 class JsonList:
     """The list under ``key`` of a document (or the document itself, if it is a list).
 
-    ``beside`` holds the document's other members once the iteration is over.
+    Objects under the names ``inside`` are gone into. ``beside`` holds the other members once the iteration is over.
     """
 
-    def __init__(self, source: Source, key: str) -> None:
+    def __init__(self, source: Source, key: str, inside: Collection[str] = ()) -> None:
         self.key = key
+        self.inside = inside
         self.found = False
         self.beside: dict[str, Any] = {}
         self._text = _Text(source)
@@ -54,6 +55,8 @@ class JsonList:
             self._text.take(":")
             if name == self.key and self._text.peek() == "[":
                 yield from self._members()
+            elif name in self.inside and self._text.peek() == "{":
+                yield from self._of_object()
             else:
                 self.beside[str(name)] = self._text.value()
             if self._text.peek() != "}":

@@ -110,6 +110,11 @@ def _records(line: int, row: Fields, clock: Clock, off: Collection[str]) -> list
     return [replace(record, node=host) for host in hosts_of(row["node"])]
 
 
+def is_off(state: str, off_states: Collection[str] = ()) -> bool:
+    """Whether a node in a state draws no power; ``off_states`` say so besides `OFF_STATES`."""
+    return _is_off(state, OFF_STATES | {word.upper() for word in off_states})
+
+
 def _is_off(state: str, off: Collection[str]) -> bool:
     """``DOWN*+POWERED_DOWN``, ``IDLE~``: words joined by plus signs, each with signs of what else holds."""
     words = state.upper().split("+")

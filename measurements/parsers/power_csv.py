@@ -228,24 +228,27 @@ def _chain(first: int, rest: bytes, blocks: Iterator[tuple[int, bytes]]) -> Iter
 def _rows(table: Table, layout: Layout) -> Rows:
     """One row a sample: the columns of a wide table are laid out line by line."""
     wide = len(layout.values)
-    node = _spread(table, table.node, [column.node for column in layout.values], layout.default_node or "")
-    channel = _spread(table, table.channel, [column.channel for column in layout.values], layout.default_channel)
+    node = _spread(table, table.node, [column.node or layout.default_node or "" for column in layout.values])
+    named = [(column.channel or layout.default_channel, column.kind) for column in layout.values]
+    channel = _spread(table, table.channel, named)
+    kinds = [kind for _, kind in dict.fromkeys(named)] if table.channel is None else [named[0][1]] * len(channel.names)
     times = table.times
     if wide > 1:
         times = Times(np.repeat(times.t_ms, wide), np.repeat(times.fold_ms, wide), np.repeat(times.fault, wide))
-    value: FloatArray = table.values[0] if wide == 1 else np.column_stack(table.values).ravel()
-    kind_of: dict[str | None, Kind] = {column.channel: column.kind for column in layout.values}
-    kinds = [kind_of.get(name, layout.values[0].kind) for name in channel.names]
+    values = [
+        one if column.scale == 1 else one * column.scale
+        for one, column in zip(table.values, layout.values, strict=True)
+    ]
+    value: FloatArray = values[0] if wide == 1 else np.column_stack(values).ravel()
     line = np.repeat(table.line, wide) if wide > 1 else table.line
     return Rows(node.names, channel.names, kinds, node.codes, channel.codes, times, value, line)
 
 
-def _spread(table: Table, column: Names | None, named: Sequence[str | None], default: str) -> Names:
-    """Names for each sample: from a column of names, else from the header, else one for all."""
+def _spread(table: Table, column: Names | None, named: Sequence[str | tuple[str, Kind]]) -> Names:
+    """Names for each sample: from a column of names, else those of the header's columns."""
     rows, wide = len(table.line), len(named)
     if column is not None:
         return Names(column.names, np.repeat(column.codes, wide) if wide > 1 else column.codes)
-    names = [default if name is None else name for name in named]
-    known: dict[str, int] = {}
-    codes = np.array([known.setdefault(name, len(known)) for name in names], dtype=np.int32)
-    return Names(list(known), np.tile(codes, rows))
+    known: dict[str | tuple[str, Kind], int] = {}
+    codes = np.array([known.setdefault(name, len(known)) for name in named], dtype=np.int32)
+    return Names([name if isinstance(name, str) else name[0] for name in known], np.tile(codes, rows))

@@ -6,9 +6,10 @@ bad line: a line becomes rows or a `Refusal`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,13 +45,38 @@ class ParseOptions:
     time_zone: tzinfo | None = None
     interval_ms: int | None = None
     rename: tuple[tuple[str, str], ...] = ()  # header cells of a table as written, and what to read instead
+    at_ms: int | None = None  # when a snapshot that carries no time of its own was taken
+    mappings: Path | None = None  # the folder of the site's own mapping files
+    precision: str | None = None  # what whole numbers of time stamps count: ns, us, ms, s
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFacts:
+    """What is known of a channel beside its samples; empty where nothing is said."""
+
+    source: str = ""  # ipmi_dcmi, redfish, rapl, nvml, …
+    covers_gpus: bool | None = None
+    dc: bool | None = None
+    wrap_uj: int | None = None
+    interval_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuAt:
+    """That a GPU has an index on a node, from an instant on."""
+
+    node: str
+    index: int
+    uuid: str
+    since_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class PowerChunk:
     """Some samples of a power log, as columns of equal length.
 
-    ``node`` and ``channel`` are codes into ``nodes`` and ``channels``; ``kinds`` gives
+    ``node`` and ``channel`` are codes into ``nodes`` and ``channels``, where a name may come
+    more than once with other facts (a gauge of one node, a counter of another); ``kinds`` gives
     each channel's kind; ``value`` is mW for a gauge and µJ for a counter. Values are as
     in the log: plausibility (0 W, ceilings, unknown nodes) is judged by the ingest
     service, missing values (empty, null, NaN) are left out by the parser.
@@ -68,6 +94,9 @@ class PowerChunk:
     refusals: Sequence[Refusal] = ()
     interval_ms: int | None = None
     warnings: Sequence[str] = ()
+    facts: Sequence[ChannelFacts] = ()  # one for each of ``channels``, or none at all
+    gpus: Mapping[tuple[int, int], str] = field(default_factory=dict)  # (code of node, of channel) → UUID
+    places: Sequence[GpuAt] = ()  # said for itself, not beside a sample
 
 
 @dataclass(slots=True)

@@ -55,6 +55,7 @@ XDMOD_FIELDS = (
     *("start", "end", "elapsed", "exitcode", "state", "nnodes", "ncpus", "reqcpus", "reqmem", "reqtres", "alloctres"),
     *("timelimit", "nodelist", "jobname"),
 )
+UNIT = "\x1f"  # ASCII's unit separator: in place of the bar, for rows whose free text may hold bars
 PREAMBLE_LINES = 20  # warnings of sacct that may stand before the first row
 NAME_LINES = 20  # most lines of one job name
 S_PER_MINUTE = 60
@@ -74,6 +75,7 @@ class Columns:
 
     names: tuple[str, ...]
     trailing: bool = False  # --parsable ends every row with a separator
+    bar: str = "|"  # what stands between fields
 
     @property
     def job_name(self) -> int:
@@ -82,11 +84,11 @@ class Columns:
 
     def split(self, text: str) -> list[str] | None:
         """The fields of a row, surplus separators given to JobName; None if they do not fit."""
-        fields = (text.removesuffix("|") if self.trailing else text).split("|")
+        fields = (text.removesuffix(self.bar) if self.trailing else text).split(self.bar)
         surplus = len(fields) - len(self.names)
         if surplus > 0 and self.job_name >= 0:
             end = self.job_name + surplus + 1
-            fields[self.job_name : end] = ["|".join(fields[self.job_name : end])]
+            fields[self.job_name : end] = [self.bar.join(fields[self.job_name : end])]
         return fields if len(fields) == len(self.names) else None
 
 
@@ -94,11 +96,12 @@ def columns_of(text: str) -> Columns | None:
     """The columns a header line names, or None if it is no header."""
     if "jobid" not in text.lower():
         return None
-    names = [name.strip().lower() for name in text.split("|")]
+    bar = UNIT if UNIT in text else "|"
+    names = [name.strip().lower() for name in text.split(bar)]
     trailing = len(names) > 1 and names[-1] == ""
     names = names[:-1] if trailing else names
     known = {"jobid", "jobidraw"} & set(names) and "state" in names
-    return Columns(tuple(_column(name) for name in names), trailing) if known else None
+    return Columns(tuple(_column(name) for name in names), trailing, bar) if known else None
 
 
 def _column(name: str) -> str:
@@ -167,7 +170,7 @@ def _rows(
 
 def _by_name(columns: Columns, fields: list[str] | None, text: str) -> dict[str, str] | RowRefused:
     if fields is None:
-        count = text.count("|") + 1
+        count = text.count(columns.bar) + 1
         many = "too many fields" if count > len(columns.names) else "too few fields"
         return RowRefused(many, f"{count} instead of {len(columns.names)}")
     return {name: field.strip() for name, field in zip(columns.names, fields, strict=True)}
@@ -175,16 +178,16 @@ def _by_name(columns: Columns, fields: list[str] | None, text: str) -> dict[str,
 
 def _continued(lines: Lines, columns: Columns, text: str) -> list[str] | None:
     """The fields of a row whose JobName goes on in the following lines; None if they give no row."""
-    if not text.count("|") == columns.job_name < len(columns.names) - 1:
+    if not text.count(columns.bar) == columns.job_name < len(columns.names) - 1:
         return None
     taken: Taken = []
-    while len(taken) < NAME_LINES and text.count("|") < len(columns.names) - 1:
+    while len(taken) < NAME_LINES and text.count(columns.bar) < len(columns.names) - 1:
         following = next(lines, None)
         if following is None:
             break
         taken.append(following)
         text = f"{text}\n{following[1]}"
-    if text.count("|") == len(columns.names) - 1 + columns.trailing:
+    if text.count(columns.bar) == len(columns.names) - 1 + columns.trailing:
         return columns.split(text)
     lines.give_back(taken)
     return None

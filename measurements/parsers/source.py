@@ -36,6 +36,7 @@ DATA_NAMES = ("data.json", "data.json.gz", "data.json.zst")
 ARCHIVE_NAMES = frozenset({"cluster.json", "version.txt", "meta.json"})  # of a job archive, beside the job folders
 _BOM = b"\xef\xbb\xbf"
 _COPY_BYTES = 1 << 20
+_TEXT_CONTROLS = (9, 10, 12, 13, 27, 31)  # that texts hold: 31 is ASCII's unit separator, between fields
 
 
 @dataclass(slots=True)
@@ -143,7 +144,7 @@ class Source:
         if not start.strip():
             raise UnusableFile(f"{self.name}: empty; nothing to read")
         sample = start[: 8 << 10]
-        odd = sum(map(sample.count, map(bytes, ([0], *([c] for c in range(1, 32) if c not in (9, 10, 12, 13, 27))))))
+        odd = sum(map(sample.count, map(bytes, ([0], *([c] for c in range(1, 32) if c not in _TEXT_CONTROLS)))))
         odd += sample.decode("utf-8", errors="replace").count("\ufffd")
         if b"\0" in sample.partition(b"\n")[0] or odd * 10 > len(sample):
             raise UnusableFile(

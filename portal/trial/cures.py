@@ -35,12 +35,36 @@ _CURES: dict[str, Promise] = {
     "out of range": gettext_lazy("no power or energy is that large: check the unit"),
     "not a number": _BROKEN,
     "wrong number of fields": _BROKEN,
+    "too few fields": _BROKEN,
+    "bad exec_host": gettext_lazy("the list of hosts can't be read: was the line cut?"),
+    "job described ambiguously": gettext_lazy("a job's name may pretend to be another field: it is left out"),
     "unreadable line": _BROKEN,
     "broken quotes": gettext_lazy("a quoted field that is not closed, or text behind it"),
     "no node": gettext_lazy("the node's name is empty: ARGS='--node NAME' says it for the whole file"),
+    "another source feeds this channel": gettext_lazy(
+        "two sensors of one thing are never mixed: leave one of them out"
+    ),
+    "GPU of unknown index": gettext_lazy("nothing says which index this GPU has: log its index beside its UUID"),
+    "no mapping for this metric": gettext_lazy(
+        "nobody said what this metric is: a mapping file does (docs/how-to/add-an-exporter.md)"
+    ),
+    "no mapping for these labels": gettext_lazy(
+        "the metric is known, but not with these labels: a mapping file says it"
+    ),
+    "series without a name": gettext_lazy("ask Prometheus for the metric itself, not for a function or a sum of it"),
+    "unusable label": gettext_lazy("no node or channel can be called so: correct the label, or name another one"),
+    "two series for one channel": gettext_lazy("two series say different things of one channel: keep one of them"),
     "repeated header": gettext_lazy("files put together: each line was read by the first header; give them one by one"),
     "line too long": gettext_lazy("more than 1 MiB without a line end: is it a text file?"),
     "truncated gzip": _COPY,
+    "truncated tar": _COPY,
+    "broken XML": gettext_lazy("the document breaks off there; what stands before it was taken: copy the file anew"),
+    "no time": gettext_lazy("a snapshot that does not say when it was taken: log it with a time above it"),
+    "no GPU": gettext_lazy("the line does not say which GPU it is of: query index or uuid as well"),
+    "power measurement not active": gettext_lazy(
+        "the BMC says that it does not measure: activate it (ipmitool dcmi power activate)"
+    ),
+    "estimate without a time": gettext_lazy("a constant estimate is no reading: meter it, or leave it out"),
     "corrupt gzip": _COPY,
     "truncated zstd": _COPY,
     "corrupt zstd": _COPY,
@@ -50,6 +74,10 @@ _CURES: dict[str, Promise] = {
     "end before start": gettext_lazy("the job ends before it starts: correct its times, or export it anew"),
     "no start time": gettext_lazy("it ended and has no start: export Start as well"),
     "ended without end": gettext_lazy("it ended and has neither an end nor an elapsed time: export End and ElapsedRaw"),
+    "not a record": gettext_lazy("no line of the batch system's accounting: was it cut, or written by something else?"),
+    "no run time": gettext_lazy("how long the job ran is not known: it holds no hours"),
+    "no submit time": gettext_lazy("a job without a submit time cannot be placed in time"),
+    "bad host": gettext_lazy("a name of a node that is none: look at the line in the file"),
     "unknown state": gettext_lazy("no state of Slurm's, such as COMPLETED or FAILED"),
     "bad hostlist": gettext_lazy("the list of nodes cannot be read: was the column cut? Export with --parsable2"),
     "bad job id": _ID,

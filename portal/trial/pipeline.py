@@ -147,7 +147,8 @@ class Pipeline:
         try:
             with self.command.progress(" samples" if kind == "power" else " jobs") as progress:
                 if kind == "power":
-                    power = PowerInput(file.parser.read, file.parser.name, self.said.power, self.said.declaration)
+                    parser, named = file.parser, file.parser.named(file.source.name)
+                    power = PowerInput(parser.read, parser.name, self.said.power, self.said.declaration, named)
                     report = ingest_power(outcome.cluster, file.source, power, now(), progress=progress)
                 else:
                     jobs = JobsInput(self.names.jobs(file.parser), file.parser.name, self.said.jobs)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from measurements.domain.units import Kind
 from measurements.parsers import csv_lines, power_csv
 from measurements.parsers.detect import detect_power
 from measurements.parsers.records import ParseOptions, UnusableFile
@@ -189,15 +190,14 @@ def test_a_column_in_joules_is_a_counter_of_its_node(read: Read) -> None:
     ("header", "said"),
     [
         ("timestamp,Node Power (W),Total Power (W)", '--rename "Node Power \\(W\\)=NODE"'),
-        ("timestamp,n1 [W],n2 [J]", "columns in W and in J"),
-        ("timestamp,n1 [kW]", "neither in W nor in J"),
-        ("timestamp,n1 (kWh)", "neither in W nor in J"),
+        ("timestamp,n1 [kVA]", "in no unit that is read"),
+        ("timestamp,n1 (mwh)", "in no unit that is read"),
     ],
 )
 def test_columns_that_cannot_be_read_as_they_are_say_what_helps(tmp_path: Path, header: str, said: str) -> None:
     row = ",".join(["1740830400"] + ["5"] * header.count(","))
     with pytest.raises(UnusableFile, match=said):
-        read_log(source_of(tmp_path, f"{header}\n{row}\n"), fmt="csv" if "kW" in header or "J" in header else None)
+        read_log(source_of(tmp_path, f"{header}\n{row}\n"), fmt="csv" if "kVA" in header or "mwh" in header else None)
 
 
 @pytest.mark.parametrize(
@@ -376,5 +376,36 @@ def test_the_format_is_known_by_content_and_an_unknown_one_is_shown_with_the_kno
     foreign = "timestamp,project_name,emissions\n2025-03-01T12:00:00,codecarbon,0.1\n"
     with pytest.raises(UnusableFile, match=r"line 1.*project_name.*ptdaemon \(.*csv \(.*--format"):
         detect_power(source_of(tmp_path, foreign))
-    with pytest.raises(UnusableFile, match=r"no power format 'xls'; known: clustercockpit, ptdaemon, csv"):
+    with pytest.raises(UnusableFile, match=r"no power format 'xls'; known: clustercockpit, ptdaemon, .*, csv"):
         detect_power(source_of(tmp_path, "timestamp,node,watts\n"), "xls")
+
+
+def test_a_meter_s_power_and_its_counter_stand_side_by_side(tmp_path: Path) -> None:
+    text = (
+        "time,hall [kW],hall [MWh],rack1 (W)\n2025-03-01T12:00:00Z,535.5,1.25,12000\n2025-03-01T12:00:01Z,a lot,1.5,\n"
+    )
+    log = read_log(source_of(tmp_path, text))
+    assert log.rows == [
+        ("hall", "node", T0, 535_500_000, 2),
+        ("hall", "node", T0, 4_500_000_000_000_000, 2),
+        ("rack1", "node", T0, 12_000_000, 2),
+        ("hall", "node", T0 + 1000, 5_400_000_000_000_000, 3),
+    ]
+    assert log.refused == [("not a number", 3)]
+
+
+def test_a_power_and_a_counter_stay_apart_in_the_hour_that_comes_twice(tmp_path: Path) -> None:
+    stamps = ("02:10:00", "02:50:00", "02:10:00", "02:50:00")
+    text = "time,hall [W],hall [J]\n" + "".join(f"2025-10-26 {t},{i + 1},{i + 100}\n" for i, t in enumerate(stamps))
+    source = source_of(tmp_path, text)
+    chunks = list(power_csv.read(source, ParseOptions(time_zone=ZoneInfo("Europe/Berlin")), NOW_MS))
+    found = {
+        (chunk.kinds[code], t): value
+        for chunk in chunks
+        for code, t, value in zip(chunk.channel.tolist(), chunk.t_ms.tolist(), chunk.value.tolist(), strict=True)
+    }
+    begin = ms("2025-10-26T00:10:00Z")
+    at = [begin, begin + 2_400_000, begin + 3_600_000, begin + 6_000_000]
+    assert found == {(Kind.GAUGE, t): (i + 1) * 1000 for i, t in enumerate(at)} | {
+        (Kind.COUNTER, t): (i + 100) * 1_000_000 for i, t in enumerate(at)
+    }

@@ -326,7 +326,7 @@ def test_het_jobs_arrays_sluids_and_comments(tmp_path: Path) -> None:
 
 
 def test_formats_that_are_not_known_are_told(tmp_path: Path) -> None:
-    for fmt in ("sacct:", "sacct:JobID,jobid,State", "swf"):
+    for fmt in ("sacct:", "sacct:JobID,jobid,State", "moab"):
         with pytest.raises(UnusableFile):
             of(tmp_path, ROW.format(1), fmt=fmt)
     with pytest.raises(UnusableFile, match="needs JobID and State"):

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from measurements.parsers.series import CURES_OF_SERIES
 from measurements.parsers.times import REASONS, TimeFault
-from measurements.services.judge import _CURES as JUDGED
+from measurements.services.judged import CURES as JUDGED
 from portal.trial import cures
 
 ROOT = Path(settings.ROOT)
@@ -22,7 +23,13 @@ FILES = [*PARSERS, ROOT / "measurements/services/ingest_jobs.py"]
 def reasons() -> set[str]:
     found = {reason for path in FILES for reason in RAISED.findall(path.read_text(encoding="utf-8"))}
     times = {text for fault, text in REASONS.items() if fault is not TimeFault.NONE}
-    return found | times | set(JUDGED) | {"corrupt zstd", "truncated zstd", "broken JSON", "truncated JSON"}
+    return (
+        found
+        | times
+        | set(JUDGED)
+        | set(CURES_OF_SERIES)
+        | {"corrupt zstd", "truncated zstd", "broken JSON", "truncated JSON"}
+    )
 
 
 def test_reasons_are_found() -> None:

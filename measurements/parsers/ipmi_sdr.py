@@ -1,0 +1,188 @@
+"""``ipmitool sdr`` and ``ipmitool sensor``: all sensors of a BMC, of which those in watts are read.
+
+``name | 270 Watts | ok`` (sdr), ``name | 270.000 | Watts | ok | …`` (sensor) and ``name | 77h | ok | 7.1 | 270 Watts``
+(sdr elist). A log is such outputs one below the other, each behind a line ``Timestamp: 2025-05-29 20:58:02 UTC``; an
+output without one is a snapshot, whose time ``--at`` says. Nodes are named by files: ``<node>-<date>.txt``, a tar of
+them or ``tail -n +1 *`` (lines ``==> path <==``), else by ``--node``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from measurements.domain.units import IntArray, Kind
+from measurements.parsers.chunks import ChunkMaker, Codes, Rows
+from measurements.parsers.clock_texts import as_iso
+from measurements.parsers.csv_layout import WHOLE_NODE
+from measurements.parsers.csv_lines import is_name
+from measurements.parsers.facts import with_facts
+from measurements.parsers.line_table import LineBlock, coded, line_blocks, numbers
+from measurements.parsers.records import ChannelFacts, ParseOptions, PowerChunk, Refusal
+from measurements.parsers.source import BLOCK_BYTES, Source
+from measurements.parsers.tar_text import FILE_LINE, dated_name, node_of_path
+from measurements.parsers.times import Times, parse_times, utc_text
+
+_SENSOR = r"(?i)^(?P<name>[^|]*[^| ]) *\|(?:(?: [^|]*\|){0,3})? *(?P<value>[^| ]+)(?: +| +\| *)watts?(?: *\|.*)?$"
+_TIME = r"(?i)^timestamp: *(?P<time>.+)$"
+_ELSE = r"^[^|]+\|.*$"  # any other sensor
+_OF_NODE = ("sys power", "pwr consumption", "system power", "power consumption", "total power", "node power")
+# What is of a chassis that nodes share, or the same power once more behind its conversion, is no power of the node.
+_LEFT_OUT = re.compile(r"chassis power|psu power|psu ?\d+ dc out p.*|.*(?:limit|cap|budget|threshold|avail).*")
+_CHANNELS = (
+    (re.compile(r"(?:total )?cpu (?:power|pwr)"), "cpu"),
+    (re.compile(r"(?:mem|memory|dimm) (?:power|pwr)"), "dram"),
+    (re.compile(r"gpu (?:board )?(?:power|pwr)"), "gpu"),
+    (re.compile(r"(?:sys )?fan (?:power|pwr)"), "fan"),
+    (re.compile(r"psu? ?(\d+) (?:ac )?(?:in(?:put)?|power) ?(?:power|pwr)?"), r"psu\1"),
+    (re.compile(r"cpu ?(\d+) (?:power|pwr)"), r"cpu\1"),
+    (re.compile(r"gpu ?(\d+) (?:power|pwr)"), r"gpu\1"),
+    (re.compile(r"riser ?(\d+) (?:power|pwr)"), r"riser\1"),
+)
+_NOT_SAID = "\0"  # a time or a node that nothing has named yet
+
+
+def matches(head: str) -> bool:
+    """Whether one of the first lines is a sensor as ipmitool prints them."""
+    reading = re.compile(r"[^|,;]+\|.*\| *(?:ok|ns|nc|cr|na|nr|lnc|unc|lcr|ucr) *(?:\||$)")
+    return any(reading.match(line) for line in head.splitlines()[:400])
+
+
+def read(source: Source, options: ParseOptions, now_ms: int, block_bytes: int = BLOCK_BYTES) -> Iterator[PowerChunk]:
+    """The powers of a log of sensors; the whole node's is in the channel ``node``, its parts in others."""
+    yield from with_facts(_chunks(source, options, now_ms, block_bytes), ChannelFacts("ipmi_sensor"))
+
+
+@dataclass(slots=True)
+class _Reader:
+    """What is known from the lines so far."""
+
+    options: ParseOptions
+    now_ms: int
+    node: str  # of the lines to come
+    time: str
+    whole: dict[str, str] = field(default_factory=dict)  # node → the sensor that is its whole power
+    left_out: dict[str, None] = field(default_factory=dict)  # what was not used and why, each once
+    untold: list[str] = field(default_factory=list)
+
+    def rows(self, block: LineBlock) -> tuple[Rows, list[Refusal]]:
+        """The lines of a block as rows, and those that are none."""
+        files, is_file = block.extract(FILE_LINE)
+        times, is_time = block.extract(_TIME)
+        paths = pc.struct_field(files.filter(pa.array(is_file)), "path").to_pylist()
+        stamps = pc.struct_field(times.filter(pa.array(is_time)), "time").to_pylist()
+        # A file begins without a time: the one of the file before is not its own.
+        texts = np.array([self.time, *_in_order(stamps, np.flatnonzero(is_time), np.flatnonzero(is_file))], object)
+        nodes = [self.node, *(self.options.node or node_of_path(path) or _NOT_SAID for path in paths)]
+        time_code, node_code = (np.cumsum(marks, dtype=np.int64) for marks in (is_time | is_file, is_file))
+        self.time, self.node = texts[time_code[-1]], nodes[node_code[-1]]
+        fields, is_power = block.extract(_SENSOR)
+        _, is_sensor = block.extract(_ELSE)
+        known = is_power | is_sensor | is_file | is_time | block.blank
+        refusals = block.refused("unreadable line", "neither a sensor nor a time", ~known)
+        return self._powers(
+            fields.filter(pa.array(is_power)), block.picked(is_power), refusals,
+            (nodes, node_code[is_power]), (list(texts), time_code[is_power]),
+        )  # fmt: skip
+
+    def _powers(
+        self,
+        fields: pa.StructArray,
+        block: LineBlock,
+        refusals: list[Refusal],
+        nodes: tuple[list[str], IntArray],
+        times: tuple[list[str], IntArray],
+    ) -> tuple[Rows, list[Refusal]]:
+        value, wrong = numbers(pc.replace_substring_regex(pc.struct_field(fields, "value"), "(?i)^(no|disabled)$", ""))
+        refusals += block.refused("not a number", "the watts", wrong)
+        sensor, names = coded(pc.struct_field(fields, "name"))
+        node = nodes[1]
+        channels, channel = self._channels(names, sensor, nodes[0], node)
+        unnamed = np.array([name == _NOT_SAID or not is_name(name) for name in nodes[0]], bool)[node]
+        keep = (channel >= 0) & ~np.isnan(value)
+        refusals += block.refused("no node", "say it with --node", unnamed & keep)
+        keep &= ~unnamed
+        timeless = np.array([text == _NOT_SAID and self.options.at_ms is None for text in times[0]], bool)[times[1]]
+        refusals += block.refused("no time", "say when it was taken with --at", timeless & keep)
+        keep &= ~timeless
+        rows = Rows(
+            nodes=nodes[0],
+            channels=channels,
+            kinds=[Kind.GAUGE] * len(channels),
+            node=node[keep].astype(np.int32),
+            channel=channel[keep],
+            times=self._times(times[0], times[1][keep]),
+            value=value[keep],
+            line=block.number[keep],
+        )
+        return rows, refusals
+
+    def _channels(self, names: list[str], sensor: Codes, nodes: list[str], node: IntArray) -> tuple[list[str], Codes]:
+        """The channel of each row, -1 where it is none of the node's; of two whole powers the first seen counts."""
+        channels: dict[str, int] = {}
+        pairs, of_row = np.unique(node * max(len(names), 1) + sensor, return_inverse=True)
+        codes = np.full(len(pairs), -1, np.int32)
+        for i, pair in enumerate(pairs.tolist()):
+            channel = self._channel(nodes[pair // len(names)], names[pair % len(names)])
+            if channel is not None:
+                codes[i] = channels.setdefault(channel, len(channels))
+        return list(channels), codes[of_row]
+
+    def _channel(self, node: str, name: str) -> str | None:
+        channel = channel_of(name)
+        if channel == WHOLE_NODE and self.whole.setdefault(node, name) != name:
+            self._tell(f"{name}: not used where {self.whole[node]} says the node's power too")
+            return None
+        if channel is None:
+            self._tell(f"{name}: not used, for it is no power that a node draws by itself")
+        return channel
+
+    def _tell(self, text: str) -> None:
+        if text not in self.left_out:
+            self.left_out[text] = None
+            self.untold.append(text)
+
+    def _times(self, texts: list[str], code: IntArray) -> Times:
+        """The time of each row by the last stamp above it, else ``--at``."""
+        at_ms = self.options.at_ms
+        instants = [utc_text(at_ms) if text == _NOT_SAID and at_ms is not None else text for text in texts]
+        return parse_times(
+            as_iso(pa.array(instants, pa.string())).take(pa.array(code)), self.options.time_zone, self.now_ms
+        )
+
+
+def channel_of(name: str) -> str | None:
+    """The channel of a power sensor by its name; None where it is none of the node's own."""
+    plain = " ".join(re.sub(r"[_\s]+", " ", name).casefold().split())
+    if plain in _OF_NODE:
+        return WHOLE_NODE
+    if _LEFT_OUT.fullmatch(plain):
+        return None
+    for pattern, channel in _CHANNELS:
+        if match := pattern.fullmatch(plain):
+            return match.expand(channel)
+    return None
+
+
+def _chunks(source: Source, options: ParseOptions, now_ms: int, block_bytes: int) -> Iterator[PowerChunk]:
+    maker = ChunkMaker(source)
+    node = options.node or dated_name(source.name) or _NOT_SAID
+    reader = _Reader(options, now_ms, node, _NOT_SAID)
+    for block in line_blocks(source, block_bytes):
+        rows, refusals = reader.rows(block)
+        maker.warnings += reader.untold
+        reader.untold = []
+        yield from maker.make(rows, block.raw, refusals)
+    yield from maker.finish()
+
+
+def _in_order(stamps: list[str], at: IntArray, files: IntArray) -> list[str]:
+    """The times in the order of their lines, and none yet where a file begins."""
+    places = np.concatenate([at, files])
+    texts = [*stamps, *[_NOT_SAID] * len(files)]
+    return [texts[i] for i in np.argsort(places, kind="stable").tolist()]

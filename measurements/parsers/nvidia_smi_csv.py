@@ -1,0 +1,169 @@
+"""``nvidia-smi --query-gpu=timestamp,index,power.draw --format=csv``: power of GPUs as NVIDIA's tool prints it.
+
+The unit stands in the header and, without ``nounits``, in each cell; ``[N/A]`` and its kin are missing. The clock is
+local, without a zone. The lines name GPUs by index or UUID at best, and no node: ``--node`` says it. Of several powers
+``power.draw`` is read, which is what the tool shows; ``power.draw.instant`` and ``.average`` are other views of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from measurements.domain.units import BoolArray, Kind
+from measurements.parsers.chunks import ChunkMaker, Codes, Rows
+from measurements.parsers.clock_texts import as_iso
+from measurements.parsers.facts import with_facts
+from measurements.parsers.line_table import LineBlock, as_mask, cells_of, coded, line_blocks, numbers, without_unit
+from measurements.parsers.records import ChannelFacts, ParseOptions, PowerChunk, Refusal, UnusableFile
+from measurements.parsers.source import BLOCK_BYTES, Source
+from measurements.parsers.times import Times, parse_times, times_from_epoch
+
+_POWERS = ("power.draw", "power.draw.average", "power.draw.instant")  # the first that there is
+_FIRST_LINES = 20  # messages of the driver may come before the header
+_INDEX = r"^(?:0|[1-9]\d{0,2})$"
+_UUID = r"^[A-Za-z]+-[0-9A-Fa-f-]{8,80}$"
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """Which column is what."""
+
+    line: int
+    text: str
+    width: int
+    power: int
+    time: int | None
+    index: int | None
+    uuid: int | None
+
+
+def matches(head: str) -> bool:
+    """Whether one of the first lines names a power draw as nvidia-smi does."""
+    return _find(head.splitlines()) is not None
+
+
+def read(source: Source, options: ParseOptions, now_ms: int, block_bytes: int = BLOCK_BYTES) -> Iterator[PowerChunk]:
+    """The power of each GPU, in the channel ``gpu`` with its index, or ``gpu@`` with its UUID."""
+    gpus: dict[tuple[str, str], str] = {}
+    chunks = _chunks(source, options, now_ms, block_bytes, gpus)
+    yield from with_facts(chunks, ChannelFacts("nvml"), gpus=gpus)
+
+
+def _chunks(
+    source: Source, options: ParseOptions, now_ms: int, block_bytes: int, gpus: dict[tuple[str, str], str]
+) -> Iterator[PowerChunk]:
+    header = _header(source, options)
+    maker = ChunkMaker(source)
+    for block in line_blocks(source, block_bytes):
+        rows, refusals = _rows(block, header, options, now_ms, gpus)
+        yield from maker.make(rows, block.raw, refusals)
+    yield from maker.finish()
+
+
+def _find(lines: Sequence[str]) -> _Header | None:
+    """The header among the first lines."""
+    for number, line in enumerate(lines[:_FIRST_LINES], start=1):
+        names = [cell.strip().partition(" [")[0].casefold().removeprefix("gpu_") for cell in line.split(",")]
+        power = next((names.index(name) for name in _POWERS if name in names), None)
+        if power is not None:
+            others = [names.index(name) if name in names else None for name in ("timestamp", "index", "uuid")]
+            return _Header(number, line.strip(), len(names), power, *others)
+    return None
+
+
+def _header(source: Source, options: ParseOptions) -> _Header:
+    """The header of a log; what neither it nor the operator says can't be guessed."""
+    header = _find(source.head().decode("utf-8", errors="replace").splitlines())
+    if header is None:
+        raise UnusableFile(f"{source.name}: no header that names power.draw; query it without --format=…,noheader")
+    if options.node is None:
+        raise UnusableFile(f"{source.name}: nvidia-smi names no node; name it with --node")
+    if header.index is None and header.uuid is None and options.channel is None:
+        raise UnusableFile(
+            f"{source.name}: the log does not say which GPU a line is of; query index and uuid as well, "
+            "or if it is of one GPU alone, say which with --channel gpu0"
+        )
+    if header.time is None and options.at_ms is None:
+        raise UnusableFile(f"{source.name}: the log has no times; query timestamp as well, or say when with --at")
+    return header
+
+
+def _rows(
+    block: LineBlock, header: _Header, options: ParseOptions, now_ms: int, gpus: dict[tuple[str, str], str]
+) -> tuple[Rows, list[Refusal]]:
+    """The lines of a block as rows, and those that are none; which GPU has which index goes to ``gpus``."""
+    is_header = as_mask(pc.equal(block.texts, header.text))
+    again = is_header & (block.number != header.line)
+    refusals = block.refused("repeated header", "each line is read by the first header", again)
+    block = block.picked(~is_header)
+    columns, cells, whole = cells_of(block, ",", header.width)
+    detail = f"the header has {header.width} columns"
+    refusals += block.refused("wrong number of fields", detail, ~whole & ~block.blank)
+    value, wrong = numbers(without_unit(columns[header.power], "W"))
+    refusals += cells.refused("not a number", "the power draw", wrong)
+    readable = ~np.isnan(value)
+    named = _named(columns, header)
+    refusals += cells.refused("no GPU", "neither an index nor a UUID", readable & ~named)
+    readable &= named
+    columns, cells = [column.filter(pa.array(readable)) for column in columns], cells.picked(readable)
+    code, channels = _channels(columns, header, options, gpus)
+    rows = Rows(
+        nodes=[options.node or ""],
+        channels=channels,
+        kinds=[Kind.GAUGE] * len(channels),
+        node=np.zeros(len(code), np.int32),
+        channel=code,
+        times=_times(columns, header, options, now_ms),
+        value=value[readable],
+        line=cells.number,
+    )
+    return rows, refusals
+
+
+def _named(columns: list[pa.Array], header: _Header) -> BoolArray:
+    """Which lines say, in the form that is expected, what GPU they are of."""
+    if header.index is not None:
+        return as_mask(pc.match_substring_regex(columns[header.index], _INDEX))
+    if header.uuid is not None:
+        return as_mask(pc.match_substring_regex(columns[header.uuid], _UUID))
+    return np.ones(len(columns[0]), bool)
+
+
+def _channels(
+    columns: list[pa.Array], header: _Header, options: ParseOptions, gpus: dict[tuple[str, str], str]
+) -> tuple[Codes, list[str]]:
+    """Each row's channel, and the channels."""
+    if header.index is not None:
+        code, indices = coded(columns[header.index])
+        channels = [f"gpu{index}" for index in indices]
+        if header.uuid is not None:
+            _note_uuids(columns[header.uuid], code, channels, options.node or "", gpus)
+        return code, channels
+    if header.uuid is not None:
+        code, uuids = coded(columns[header.uuid])
+        return code, [f"gpu@{uuid}" for uuid in uuids]
+    return np.zeros(len(columns[0]), np.int32), [options.channel or ""]
+
+
+def _note_uuids(uuids: pa.Array, code: Codes, channels: list[str], node: str, gpus: dict[tuple[str, str], str]) -> None:
+    """The UUID of each channel; where it changes inside a block, the last."""
+    known = as_mask(pc.match_substring_regex(uuids, _UUID))
+    last = {int(code[row]): row for row in np.flatnonzero(known)[_last_of_each(code[known])]}
+    gpus |= {(node, channels[channel]): str(uuids[row]) for channel, row in last.items()}
+
+
+def _last_of_each(code: Codes) -> np.ndarray:
+    """The rows at which each code comes for the last time."""
+    _, from_end = np.unique(code[::-1], return_index=True)
+    return len(code) - 1 - from_end
+
+
+def _times(columns: list[pa.Array], header: _Header, options: ParseOptions, now_ms: int) -> Times:
+    if header.time is None:
+        return times_from_epoch(np.full(len(columns[0]), (options.at_ms or 0) / 1000), now_ms)
+    return parse_times(as_iso(columns[header.time]), options.time_zone, now_ms)

@@ -1,0 +1,174 @@
+"""ipmitool's sensors, DCMI power statistics, and files of many nodes put together."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from dataclasses import replace
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+
+from measurements.parsers.ipmi_sdr import channel_of
+from measurements.parsers.records import ParseOptions
+from measurements.parsers.source import Source
+from measurements.parsers.tar_text import dated_name, node_of_path
+from tests.measurements.parsers.reading import ms, read_log, source_of
+
+T0 = ms("2025-06-03T00:00:00Z")
+OPTIONS = ParseOptions(node="n1")
+SDR = (
+    "Timestamp: 2025-06-03 00:00:00 UTC\n"
+    "Host Power               | 0x00              | ok\n"
+    "Sys Power                | 940 Watts         | ok\n"
+    "CPU Power                | no reading        | ns\n"
+    "Mem Power                | 125 Watts         | ok\n"
+    "PSU1 AC In Pwr           | 95 Watts          | ok\n"
+    "PSU1 DC Out Pwr          | 80 Watts          | ok\n"
+    "Chassis Power            | 10650 Watts       | ok\n"
+    "Inlet Temp               | 22 degrees C      | ok\n"
+)
+
+
+def test_sdr_gives_the_node_and_its_parts_and_nothing_of_a_chassis(tmp_path: Path) -> None:
+    log = read_log(source_of(tmp_path, SDR), OPTIONS)
+    assert log.rows == [
+        ("n1", "node", T0, 940_000, 3),
+        ("n1", "dram", T0, 125_000, 5),
+        ("n1", "psu1", T0, 95_000, 6),
+    ]
+    assert log.refused == []
+    assert sorted(text.partition(":")[0] for text in log.warnings) == ["Chassis Power", "PSU1 DC Out Pwr"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Pwr Consumption  | 210.000    | Watts      | ok    | na | na | na | 896.000 | 980.000 | na",  # sensor
+        "Pwr Consumption  | 77h | ok  |  7.1 | 210 Watts",  # sdr elist
+        "Pwr Consumption  | 210 Watts         | nc",
+    ],
+)
+def test_the_other_forms_of_ipmitool(tmp_path: Path, line: str) -> None:
+    log = read_log(source_of(tmp_path, f"{line}\nFan1 | 3000 RPM | ok\n"), replace(OPTIONS, at_ms=T0))
+    assert log.rows == [("n1", "node", T0, 210_000, 1)]
+
+
+def test_each_line_has_the_time_above_it_and_needs_one(tmp_path: Path) -> None:
+    text = "Sys Power | 1 Watts | ok\n" + SDR + "Timestamp: never\nSys Power | 2 Watts | ok\n?!\n"
+    log = read_log(source_of(tmp_path, text), OPTIONS)
+    assert [row[4] for row in log.rows] == [4, 6, 7]
+    assert log.refused == [("no time", 1), ("unreadable time", 12), ("unreadable line", 13)]
+    assert read_log(source_of(tmp_path, SDR), ParseOptions()).refused == [("no node", line) for line in (3, 5, 6)]
+
+
+def test_of_two_sensors_of_the_whole_node_the_first_counts(tmp_path: Path) -> None:
+    text = SDR + "Pwr Consumption | 1000 Watts | ok\n"
+    log = read_log(source_of(tmp_path, text), OPTIONS)
+    assert [row[3] for row in log.rows if row[1] == "node"] == [940_000]
+    assert any(text.startswith("Pwr Consumption: not used where Sys Power") for text in log.warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "channel"),
+    [
+        *(("Sys_Power", "node"), ("PSU 2 AC In Pwr", "psu2"), ("GPU Board Power", "gpu"), ("Riser 2 Power", "riser2")),
+        *(("Power Limit", None), ("PSU Power", None), ("CPU1 Power", "cpu1"), ("Sys Fan Pwr", "fan")),
+    ],
+)
+def test_names_of_sensors(name: str, channel: str | None) -> None:
+    assert channel_of(name) == channel
+
+
+def archive_of(files: dict[str, str]) -> bytes:
+    """A tar.gz of files in a folder."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        folder = tarfile.TarInfo("data")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"data/{name}")
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return gzip.compress(buffer.getvalue())
+
+
+def test_an_archive_of_one_file_a_node_is_one_source(tmp_path: Path) -> None:
+    without_time = "Sys Power | 5 Watts | ok"
+    source = source_of(tmp_path, archive_of({"n1-2025-06-03.txt": SDR, "n2.txt": without_time, "n3-20250603.log": SDR}))
+    log = read_log(source)
+    assert [row[:2] for row in log.rows if row[1] == "node"] == [("n1", "node"), ("n3", "node")]
+    assert log.refused == [("no time", 12)], "the time of the file before is not its own"
+    assert {row[4] for row in log.rows if row[0] == "n1"} == {4, 6, 7}
+
+
+def test_a_truncated_archive_gives_what_is_whole(tmp_path: Path) -> None:
+    files = {f"n{i}-2025-06-03.txt": SDR * 40 for i in range(30)}
+    whole = archive_of(files)
+    log = read_log(source_of(tmp_path, whole[: len(whole) * 2 // 3]))
+    assert 0 < len({row[0] for row in log.rows}) < 30
+    assert len(log.refused) == 1
+    assert log.refused[0][0] in ("truncated gzip", "corrupt gzip", "truncated tar")
+    plain = gzip.decompress(whole)
+    log = read_log(source_of(tmp_path, plain[: len(plain) * 2 // 3]))
+    assert [reason for reason, _ in log.refused] == ["truncated tar"]
+
+
+def test_names_of_files_name_nodes() -> None:
+    assert dated_name("/var/log/holy7c02103-2025-05-29.txt.gz") == "holy7c02103"
+    assert dated_name("power.txt") is None
+    assert node_of_path("a/n001.log") == "n001"
+
+
+FREEIPMI = (
+    "Current Power                        : 332 Watts\n"
+    "Average Power over sampling duration : 348 watts\n"
+    "Time Stamp                           : 06/03/2025 - 00:00:00\n"
+    "Power Measurement                    : {state}\n"
+)
+IPMITOOL = (
+    "\n    Instantaneous power reading:                  2578 Watts\n"
+    "    Average power reading over sample period:     2567 Watts\n"
+    "    IPMI timestamp:                           Tue Jun  3 00:00:00 2025\n"
+    "    Sampling period:                          00000300 Seconds.\n"
+    "    Power reading state is:                   {state}\n"
+)
+IPMIUTIL = (
+    "ipmiutil dcmi ver 3.17\n  Current Power:                   49 Watts\n"
+    "  Timestamp:                       Tue Jun  3 00:00:00 2025\n\n"
+    "  Power reading state is:          {state}\n  Power Limit:       896 Watts (inactive)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "mw"),
+    [(FREEIPMI, "Active", 332_000), (IPMITOOL, "activated", 2_578_000), (IPMIUTIL, "active", 49_000)],
+)
+def test_dcmi_of_three_tools(tmp_path: Path, text: str, state: str, mw: int) -> None:
+    options = replace(OPTIONS, time_zone=UTC)
+    log = read_log(source_of(tmp_path, text.format(state=state)), options)
+    assert [row[:4] for row in log.rows] == [("n1", "node", T0, mw)]
+    log = read_log(source_of(tmp_path, text.format(state="deactivated")), options)
+    assert (log.rows, [reason for reason, _ in log.refused]) == ([], ["power measurement not active"])
+    log = read_log(source_of(tmp_path, text.format(state=state)), OPTIONS)
+    assert [reason for reason, _ in log.refused] == ["time without zone"]
+
+
+def test_dcmi_of_many_hosts_and_of_a_log(tmp_path: Path) -> None:
+    hosts = "".join(
+        f"{host}: {line}\n" for host in ("n7", "n8") for line in FREEIPMI.format(state="Active").splitlines()
+    )
+    log = read_log(source_of(tmp_path, hosts), ParseOptions(time_zone=UTC))
+    assert [row[:4] for row in log.rows] == [("n7", "node", T0, 332_000), ("n8", "node", T0, 332_000)]
+    logged = "".join(f"Timestamp: 2025-06-03 00:0{i}:00 UTC\n" + IPMITOOL.format(state="activated") for i in range(3))
+    log = read_log(source_of(tmp_path, logged), OPTIONS)
+    assert [row[2] for row in log.rows] == [T0 + i * 60_000 for i in range(3)], "the logger's time, not the BMC's"
+
+
+def test_a_source_keeps_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "n9-2025-06-03.txt"
+    path.write_text(SDR)
+    assert {row[0] for row in read_log(Source(path)).rows} == {"n9"}
