@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from measurements.domain.integrate import LARGEST_POWER_MW
@@ -15,6 +14,9 @@ from measurements.domain.units import MW_PER_W, UJ_PER_J, BoolArray, IntArray, K
 from measurements.models import Cluster, NodeConfig
 from measurements.parsers.records import PowerChunk
 from measurements.services.batches import QuarantineDraft
+from measurements.services.channel_facts import FactsDraft, KnownFacts
+from measurements.services.judge_channels import of_channels
+from measurements.services.judged import Rows, refuse
 from measurements.services.machine import channels_of, made_up_channels
 from measurements.services.names import NodeNames
 
@@ -22,15 +24,6 @@ from measurements.services.names import NodeNames
 _SENTINELS = (2**32 - 1, 2**32 - 2)
 SENTINELS_MW = np.array([s * f for s in _SENTINELS for f in (1, MW_PER_W)], np.int64)
 SENTINELS_UJ = np.array([s * UJ_PER_J for s in _SENTINELS], np.int64)
-
-_CURES = {
-    "unknown node": "load it with load_nodes, then give the same file again",
-    "zero watts": "a powered node never draws 0 W: the sensor gave no value",
-    "negative power": "a node draws no negative power: check sign and sensor",
-    "above ceiling": "beyond ceiling_w of the node (load_nodes), or 1 MW where none is declared",
-    "no value (sentinel)": "the sensor's mark for 'no value', not a reading",
-    "negative counter": "a counter of energy is never negative",
-}
 
 
 class NodeDirectory(NodeNames):
@@ -43,6 +36,7 @@ class NodeDirectory(NodeNames):
         declared = [value for steps in self._ceilings.values() for _, value in steps]
         self.lowest_ceiling_mw = min([LARGEST_POWER_MW, int(SENTINELS_MW.min()) - 1, *declared])
         self._channels: dict[tuple[int, str, Kind], int] = {}
+        self.facts = KnownFacts(cluster)
 
     def channel_ids(self, wanted: Sequence[tuple[int, str, Kind]]) -> list[int]:
         """The ids of channels (node id, name, kind), made where they are not there; in a dry run made up."""
@@ -80,23 +74,29 @@ def _ceilings(cluster: Cluster) -> dict[int, list[tuple[date, int]]]:
     return found
 
 
-def judge(directory: NodeDirectory, chunk: PowerChunk, lines: BoolArray | slice, draft: QuarantineDraft) -> Samples:
-    """The samples of a chunk (under ``lines``) that are taken; the others go to quarantine."""
-    code, channel_code = chunk.node[lines], chunk.channel[lines]
-    t_ms, value, line = chunk.t_ms[lines], chunk.value[lines], chunk.line[lines]
-    node = directory.resolve(chunk.nodes, code, t_ms)
-    if _beyond_doubt(directory, chunk, node, value):
-        return Samples(node, _channel_ids(directory, chunk, node, channel_code), t_ms, value)
-    counter = np.array([kind == Kind.COUNTER for kind in chunk.kinds], bool)[channel_code]
-    left = np.ones(len(value), bool)
-    for reason, wrong in _faults(directory, node, t_ms, value, counter):
-        hit = left & wrong
-        left &= ~wrong
-        if hit.any():
-            text = _text(chunk, code[hit], channel_code[hit], t_ms[hit], value[hit], counter[hit])
-            draft.add_lines(reason, line[hit], text, f"{text[0]}: {_CURES[reason]}")
-    node, channel_code, t_ms, value = node[left], channel_code[left], t_ms[left], value[left]
-    return Samples(node, _channel_ids(directory, chunk, node, channel_code), t_ms, value)
+def judge(
+    directory: NodeDirectory,
+    chunk: PowerChunk,
+    lines: BoolArray | slice,
+    draft: QuarantineDraft,
+    news: FactsDraft | None = None,
+) -> Samples:
+    """The samples of a chunk (under ``lines``) that are taken; the others go to quarantine.
+
+    What the chunk says of channels and GPUs and was not known is put into ``news``, for `write_facts`.
+    """
+    rows = Rows(
+        chunk, chunk.node[lines], chunk.channel[lines], chunk.t_ms[lines], chunk.value[lines], chunk.line[lines]
+    )
+    node = directory.resolve(chunk.nodes, rows.code, rows.t_ms)
+    if not _beyond_doubt(directory, chunk, node, rows.value):
+        left = np.ones(len(node), bool)
+        for reason, wrong in _faults(directory, node, rows.t_ms, rows.value, rows.counter()):
+            hit = left & wrong
+            left &= ~wrong
+            refuse(draft, reason, rows.take(hit))
+        node, rows = node[left], rows.take(left)
+    return of_channels(directory, rows, node, draft, FactsDraft() if news is None else news)
 
 
 def _beyond_doubt(directory: NodeDirectory, chunk: PowerChunk, node: NDArray[np.int32], value: IntArray) -> bool:
@@ -120,36 +120,3 @@ def _faults(
         ("negative counter", counter & (value < 0)),
         ("above ceiling", ~counter & (value > directory.ceiling_mw(known, t_ms))),
     ]
-
-
-def _text(
-    chunk: PowerChunk,
-    code: NDArray[np.int32],
-    channel_code: NDArray[np.int32],
-    t_ms: IntArray,
-    value: IntArray,
-    counter: BoolArray,
-) -> list[str]:
-    """Refused samples in the plain form, so that they can be read and given again."""
-    when = pd.Series(t_ms.astype("datetime64[ms]")).dt.strftime("%Y-%m-%dT%H:%M:%S.%f").str[:-3]
-    units = np.where(counter, UJ_PER_J, MW_PER_W)
-    rows = zip(when, code.tolist(), (value / units).tolist(), channel_code.tolist(), counter.tolist(), strict=True)
-    return [
-        f"{w}Z,{chunk.nodes[n]},{v:.15g}{' J' if is_counter else ' W'},{chunk.channels[c]}"
-        for w, n, v, c, is_counter in rows
-    ]
-
-
-def _channel_ids(
-    directory: NodeDirectory, chunk: PowerChunk, node: NDArray[np.int32], channel_code: NDArray[np.int32]
-) -> NDArray[np.int32]:
-    """The id of each sample's channel; channels not seen before are made."""
-    width = len(chunk.channels)
-    key = node.astype(np.int64) * width + channel_code
-    table = np.zeros(int(key.max(initial=-1)) + 1, np.int32)
-    table[key] = 1
-    present = np.flatnonzero(table)
-    wanted = [(int(k) // width, chunk.channels[int(k) % width], chunk.kinds[int(k) % width]) for k in present]
-    table[present] = directory.channel_ids(wanted)
-    found: NDArray[np.int32] = table[key]
-    return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Max
@@ -36,6 +37,8 @@ _CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PACKAGES = re.compile(r"cpu(\d*)")
 _DRAM = re.compile(r"dram(\d*)")
 _GPUS = re.compile(r"gpu(\d*)")
+_PLATFORMS = re.compile(r"psys(\d*)")
+_NO_FIGURE = {"source", "dc"}  # what may be said of a channel without a figure changing
 _CONFIG_FIELDS = (
     "cpus",
     "gpus",
@@ -251,10 +254,13 @@ class Declaration:
     nominal_ms: int | None = None
     max_gap_ms: int | None = None
     wrap_uj: int | None = None
+    source: str | None = None
+    covers_gpus: bool | None = None
+    dc: bool | None = None
 
-    def said(self) -> dict[str, int]:
+    def said(self) -> dict[str, Any]:
         """The fields that are stated."""
-        pairs = (("nominal_ms", self.nominal_ms), ("max_gap_ms", self.max_gap_ms), ("wrap_uj", self.wrap_uj))
+        pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {name: value for name, value in pairs if value is not None}
 
 
@@ -282,11 +288,13 @@ def declare_channels(cluster: Cluster, first_days: dict[int, date], declaration:
         touched[node] = min(day, touched.get(node, day))
     ChannelPeriod.objects.bulk_create(fresh, 1000)
     ChannelPeriod.objects.bulk_update(changed, ["valid_from", *said], 200)
+    if said.keys() <= _NO_FIGURE:
+        return
     # A stretch may reach over midnight, hence the day before.
     touch_nodes(cluster, {node: day - timedelta(days=1) for node, day in touched.items()})
 
 
-def _declared(channel_id: int, day: date, said: dict[str, int], rows: list[ChannelPeriod]) -> ChannelPeriod | None:
+def _declared(channel_id: int, day: date, said: dict[str, Any], rows: list[ChannelPeriod]) -> ChannelPeriod | None:
     """The row that must be written so that from ``day`` on holds what is said; None if it does already."""
     current = next((row for row in reversed(rows) if row.valid_from <= day), None)
     following = next((row for row in rows if row.valid_from > day), None)
@@ -306,7 +314,7 @@ def _declared(channel_id: int, day: date, said: dict[str, int], rows: list[Chann
     return row
 
 
-def _says(row: ChannelPeriod, said: dict[str, int]) -> bool:
+def _says(row: ChannelPeriod, said: dict[str, Any]) -> bool:
     return all(getattr(row, name) == value for name, value in said.items())
 
 
@@ -332,9 +340,8 @@ def default_meter(channels: Sequence[Channel]) -> list[Channel]:
     if "node" in by_name:
         return [by_name["node"]]
     packages = _family(by_name, "cpu", _PACKAGES)
-    if not packages:
-        return []
-    return packages + _family(by_name, "dram", _DRAM) + _family(by_name, "gpu", _GPUS)
+    parts = packages + _family(by_name, "dram", _DRAM) if packages else _host(by_name)
+    return parts + _family(by_name, "gpu", _GPUS) if parts else []
 
 
 def _family(by_name: dict[str, Channel], total: str, pattern: re.Pattern[str]) -> list[Channel]:
@@ -342,6 +349,11 @@ def _family(by_name: dict[str, Channel], total: str, pattern: re.Pattern[str]) -
     if total in by_name:
         return [by_name[total]]
     return [channel for name, channel in sorted(by_name.items()) if pattern.fullmatch(name)]
+
+
+def _host(by_name: dict[str, Channel]) -> list[Channel]:
+    """What covers packages and DRAM together, where they are not metered themselves: host, else the platform."""
+    return [by_name["host"]] if "host" in by_name else _family(by_name, "psys", _PLATFORMS)
 
 
 def policy_on(cluster: Cluster, day: date) -> Policy:
