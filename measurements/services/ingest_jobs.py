@@ -368,16 +368,18 @@ class _Writer:
 
     def _values(self, run: Run, record: JobRecord, share: NodeShare) -> dict[str, Any]:
         node_id = self.directory.at(share.node, run.start_ms or 0)
-        return {
+        values: dict[str, Any] = {
             "node_id": node_id if node_id >= 0 else None,
             "start_ms": run.start_ms,
             "end_ms": run.end_ms,
             "cpus": share.cpus,
             "gpus": share.gpus,
-            "gpu_mask": sum(1 << i for i in set(share.gpu_indices or ())),
             "exclusive": run.exclusive,
             "cpu_rate": _cpu_rate(run, share, len(record.shares)),
         }
+        if share.gpu_indices is not None:  # accounting does not say which: what a GpuHold said stays
+            values["gpu_mask"] = sum(1 << i for i in set(share.gpu_indices))
+        return values
 
     def _change(self, row: Allocation, values: dict[str, Any]) -> None:
         before = {name: getattr(row, name) for name in _ALLOCATION_FIELDS}

@@ -18,7 +18,7 @@ from typing import TypeVar
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from measurements.models import Cluster, DirtyDay, DirtyJob, DirtyNodeDay, Intake, SealedDay, TypeDay
+from measurements.models import Cluster, DirtyDay, DirtyJob, DirtyNodeDay, Feed, Intake, SealedDay, TypeDay
 from measurements.models.leases import Leased
 from measurements.models.ledger import DirtyMark
 from measurements.services.bulk import adapted, insert
@@ -103,7 +103,7 @@ def claim(marks: QuerySet[Lease], now: datetime) -> list[Lease]:
     a mark that somebody else is writing: it is left out, so that there is no deadlock.
     """
     model = marks.model
-    token = f"{_owner()}/{secrets.token_hex(8)}"
+    token = f"{lease_name()}/{secrets.token_hex(8)}"
     until = now + timedelta(seconds=LEASE_S)
     with transaction.atomic():
         keys = list(marks.values_list("pk", flat=True))
@@ -162,7 +162,7 @@ def changed_since(marks: list[Mark]) -> bool:
 
 def release_dead() -> None:
     """End the leases of processes of this machine that are gone (killed, say)."""
-    leased: tuple[type[Leased], ...] = (DirtyNodeDay, DirtyJob, DirtyDay, Intake)
+    leased: tuple[type[Leased], ...] = (DirtyNodeDay, DirtyJob, DirtyDay, Intake, Feed)
     for model in leased:
         owners = model._default_manager.exclude(claimed_by="").values_list("claimed_by", flat=True).distinct()
         for claimed_by in owners:
@@ -170,7 +170,8 @@ def release_dead() -> None:
                 model._default_manager.filter(claimed_by=claimed_by).update(claimed_by="", claimed_until=None)
 
 
-def _owner() -> str:
+def lease_name() -> str:
+    """Who this process is, in the name of a lease: how others of this machine see that it is dead."""
     return f"{_host()}/{os.getpid()}/{_started(os.getpid())}"
 
 

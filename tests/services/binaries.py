@@ -20,6 +20,8 @@ class Service:
     programs: tuple[tuple[str, ...], ...]  # per program its names, the first one found is taken
     packages: tuple[str, ...]
     folders: tuple[str, ...] = ()  # globs below / that are looked through besides PATH
+    flag: str = "--version"  # what makes a program say its version and nothing else
+    beside: tuple[str, ...] = ()  # programs that must be there, and say nothing without a configuration
 
 
 REDIS = Service("redis", (("redis-server",),), ("redis-server",))
@@ -29,18 +31,37 @@ CHROMIUM = Service(
     (("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"), ("chromedriver",)),
     ("chromium", "chromium-driver"),
 )
-SERVICES = (REDIS, POSTGRES, CHROMIUM)
+COMPILER = Service("compiler", (("cc", "gcc", "clang"),), ("gcc", "libc6-dev"))  # makes the fake GPU driver
+SLURM = Service(
+    "slurm",
+    (("slurmctld",), ("munged",), ("mariadbd",), ("slurmrestd",), ("slurmd",)),
+    (
+        *("slurmctld", "slurmd", "slurmdbd", "slurm-client", "slurmrestd", "slurm-wlm-mysql-plugin"),
+        *("munge", "mariadb-server"),
+    ),
+    ("usr/sbin",),
+    flag="-V",
+    beside=("slurmdbd", "sacct", "sacctmgr", "scontrol", "sbatch", "squeue", "sinfo"),
+)
+PROMETHEUS = Service(
+    "prometheus",
+    (("prometheus",), ("prometheus-node-exporter", "node_exporter")),
+    ("prometheus", "prometheus-node-exporter"),
+)
+SERVICES = (REDIS, POSTGRES, CHROMIUM, SLURM, COMPILER, PROMETHEUS)
 
 
 def find(service: Service) -> tuple[Path, ...] | None:
     """The service's programs, all from working installations, or None if one is missing."""
-    found = tuple(_first_working(names, service.folders) for names in service.programs)
+    if not all(any(map(shutil.which, _candidates(name, service.folders))) for name in service.beside):
+        return None
+    found = tuple(_first_working(names, service.folders, service.flag) for names in service.programs)
     return tuple(path for path in found if path) if all(found) else None
 
 
-def _first_working(names: Iterable[str], folders: Iterable[str]) -> Path | None:
+def _first_working(names: Iterable[str], folders: Iterable[str], flag: str) -> Path | None:
     candidates = (path for name in names for path in _candidates(name, folders))
-    return next((path for path in candidates if _runs(path)), None)
+    return next((path for path in candidates if _runs(path, flag)), None)
 
 
 def _candidates(name: str, folders: Iterable[str]) -> Iterable[Path]:
@@ -55,11 +76,11 @@ def _version(folder: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in folder.parent.name.split(".") if part.isdigit())
 
 
-def _runs(path: Path) -> bool:
+def _runs(path: Path, flag: str) -> bool:
     if not shutil.which(path):
         return False
     try:
-        answer = subprocess.run([path, "--version"], capture_output=True, timeout=SECONDS, check=False)
+        answer = subprocess.run([path, flag], capture_output=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return answer.returncode == 0

@@ -10,12 +10,14 @@ import pytest
 import redis
 from selenium.webdriver import Chrome
 
-from tests.services.binaries import CHROMIUM, POSTGRES, REDIS, Service, find
+from tests.services.binaries import CHROMIUM, POSTGRES, REDIS, SLURM, Service, find
 from tests.services.browser import open_browser
 from tests.services.install import services_mode
 from tests.services.postgres import PostgresServer, postgres_server
 from tests.services.process import folder
 from tests.services.redis_server import redis_server
+from tests.services.slurm import slurm_cluster
+from tests.services.slurm_handle import Slurm
 
 OpenBrowser = Callable[..., Chrome]
 
@@ -60,6 +62,13 @@ def redis_url(redis_service: str) -> str:
     with redis.Redis.from_url(redis_service) as client:
         client.flushall()
     return redis_service
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Slurm]:
+    """A private Slurm of four virtual nodes, with accounting."""
+    with slurm_cluster(*programs(SLURM)[:4]) as cluster:
+        yield cluster
 
 
 @contextmanager

@@ -19,7 +19,12 @@ from tests.services.binaries import SERVICES, Service, find
 POLICY = Path("/usr/sbin/policy-rc.d")  # Debian asks it before a package starts a service; 101 means no
 POLICY_TEXT = "#!/bin/sh\nexit 101\n"
 NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/joulebook-tests.conf")
-UNITS = {"redis": "redis-server.service", "postgres": "postgresql.service"}
+UNITS = {
+    "redis": ("redis-server.service",),
+    "postgres": ("postgresql.service",),
+    "prometheus": ("prometheus.service", "prometheus-node-exporter.service"),
+    "slurm": tuple(f"{name}.service" for name in ("slurmctld", "slurmd", "slurmdbd", "slurmrestd", "munge", "mariadb")),
+}
 SECONDS = 900.0  # the longest apt may take
 MODES = ("auto", "required", "skip")
 
@@ -57,8 +62,8 @@ def install(services: list[Service]) -> None:
 def _install_one(prefix: list[str], service: Service) -> None:
     """The packages; their system service is started neither now nor at the next boot."""
     _apt(prefix, ["install", "--yes", "--no-install-recommends", *service.packages])
-    if (unit := UNITS.get(service.name)) and shutil.which("systemctl"):
-        subprocess.run([*prefix, "systemctl", "disable", unit], capture_output=True, check=False)
+    if (units := UNITS.get(service.name)) and shutil.which("systemctl"):
+        subprocess.run([*prefix, "systemctl", "disable", *units], capture_output=True, check=False)
 
 
 def _as_root() -> list[str]:

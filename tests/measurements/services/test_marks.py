@@ -69,7 +69,7 @@ def test_who_lost_the_lease_removes_nothing(node: Node) -> None:
 def test_the_lease_of_a_dead_process_ends_at_once_and_a_living_ones_does_not(node: Node) -> None:
     marks.mark_node_days(node.cluster, [(node.pk, DAY)])
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    dead = marks._owner().replace(f"/{os.getpid()}/", f"/{int(gone.stdout)}/")
+    dead = marks.lease_name().replace(f"/{os.getpid()}/", f"/{int(gone.stdout)}/")
     claim_all(timezone.now())
     marks.release_dead()
     assert DirtyNodeDay.objects.get().claimed_by

@@ -1,0 +1,145 @@
+"""manage.py feed: what is asked again and again, switched on and off, asked at once, and how it stands."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from measurements.domain.units import datetime_from_ms, day_start_ms
+from measurements.management.base import NOTHING_USABLE, USAGE, JoulebookCommand, now, utc_day
+from measurements.models import Cluster, Feed
+from measurements.selectors.feeds import FeedState, feed_states
+from measurements.services.feed_kinds import KINDS
+from measurements.services.feeds import Ended, NotPossible, add, ask, disable, enable
+
+MOST_TURNS = 10_000
+
+
+class Command(JoulebookCommand):
+    """See help."""
+
+    help = (
+        "Feeds: batch systems and monitoring that are asked again and again. add makes one, list shows how they "
+        "stand, run asks one at once until it has caught up, disable and enable switch it off and on. docs/slurm.md."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """What to do, with which feed."""
+        what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+        new = what.add_parser("add", help="make a feed; its first turn is due at once")
+        new.add_argument("name", help="letters, digits and -, of your choice")
+        new.add_argument("--kind", required=True, choices=sorted(KINDS))
+        new.add_argument("--cluster", required=True, metavar="C", help="made if there is none of that name")
+        new.add_argument("--since", metavar="D", type=utc_day, help="first UTC day to ask for (default: the last two)")
+        new.add_argument("--every", metavar="S", type=int, help="seconds between two turns")
+        new.add_argument("--late-after", metavar="S", type=int, help="late when further behind than so many seconds")
+        new.add_argument(
+            "--option", metavar="N=V", action="append", default=[],
+            help="of the kind, again and again: conf=/etc/slurm/slurm.conf, address=unix:/run/slurmrestd.socket, …",
+        )  # fmt: skip
+        for name, text in (
+            ("run", "ask it now, until it has caught up"),
+            ("disable", "ask it no more; what it gave stays"),
+            ("enable", "ask it again, from where it stopped"),
+        ):
+            what.add_parser(name, help=text).add_argument("name")
+        what.add_parser("list", help="how feeds stand")
+        for one in what.choices.values():
+            self.add_json(one)
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Do it, then show the feeds it was about."""
+        error = ""
+        match options["what"]:
+            case "add":
+                self._add(options)
+            case "run":
+                error = self._run(_named(options["name"]))
+            case "disable":
+                disable(_named(options["name"]))
+            case "enable":
+                enable(_named(options["name"]), now())
+        self._show(options.get("name"), as_json=options["json"])
+        if error:
+            raise CommandError(error, returncode=NOTHING_USABLE)
+
+    def _add(self, options: dict[str, Any]) -> None:
+        if not _is_slug(options["name"]):
+            raise CommandError(f"{options['name']!r}: a name has letters, digits and - only", returncode=USAGE)
+        cluster, _ = Cluster.objects.get_or_create(name=options["cluster"])
+        since = options["since"] and datetime_from_ms(day_start_ms(options["since"]))
+        try:
+            add(
+                cluster, options["name"], options["kind"], _said(options["kind"], options["option"]), now(),
+                since=since, every_s=options["every"], late_after_s=options["late_after"],
+            )  # fmt: skip
+        except NotPossible as fault:
+            raise CommandError(str(fault), returncode=USAGE) from fault
+
+    def _run(self, feed: Feed) -> str:
+        """Turn after turn; the error that ended it."""
+        for _ in range(MOST_TURNS):
+            turn = ask(feed.pk, now(), at_once=True)
+            if turn is None:
+                return f"{feed.name}: switched off, or somebody else is at it"
+            self.say(_told(turn))
+            if turn.error or not turn.behind:
+                return turn.error
+        return f"{feed.name}: still behind after {MOST_TURNS} turns"
+
+    def _show(self, name: str | None, *, as_json: bool) -> None:
+        states = [state for state in feed_states(now()) if name is None or state.name == name]
+        if as_json:
+            self.print_json({"feeds": [state.as_json() for state in states]})
+            return
+        for state in states:
+            for line in _lines(state):
+                self.stdout.write(line)
+        if not states:
+            self.say("there is no feed; feed add makes one, see docs/slurm.md")
+
+
+def _named(name: str) -> Feed:
+    feed = Feed.objects.select_related("cluster").filter(name=name).first()
+    if feed is None:
+        raise CommandError(f"no feed {name!r}; feed list shows those there are", returncode=USAGE)
+    return feed
+
+
+def _is_slug(name: str) -> bool:
+    return 0 < len(name) <= 64 and name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+
+
+def _said(kind: str, words: list[str]) -> dict[str, Any]:
+    """Options as their kind has them: text, a whole number, true or false."""
+    said: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise CommandError(f"--option {word}: give it as NAME=VALUE", returncode=USAGE)
+        known = KINDS[kind].options.get(name)
+        try:
+            said[name] = json.loads(value) if known in (int, bool) else value
+        except ValueError:
+            said[name] = value
+    return said
+
+
+def _told(turn: Ended) -> str:
+    report = turn.report
+    words = f"{report.get('read', 0)} read, {report.get('stored', 0)} stored, {report.get('duplicates', 0)} known"
+    return f"{turn.feed.name}: {turn.error}" if turn.error else f"{turn.feed.name}: {words}"
+
+
+def _lines(state: FeedState) -> list[str]:
+    on = "off" if not state.enabled else "late" if state.late else "on"
+    reached = "nothing yet" if state.reached_at is None else state.reached_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    lines = [f"{state.name} ({state.kind}, {state.cluster}): {on}, every {state.every_s} s, up to {reached}"]
+    if state.failures:
+        lines.append(f"  failed {state.failures} times in a row: {state.error}")
+    lines += [
+        f"  {row['count']} refused: {row['reason']} ({row['example']})" for row in state.report.get("refused", [])
+    ]
+    return [*lines, *(f"  note: {note}" for note in state.notes)]

@@ -1,0 +1,1 @@
+"""What feeds ask, without a peer."""
