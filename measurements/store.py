@@ -25,11 +25,12 @@ import pyarrow.parquet as pq
 from django.conf import settings
 from numpy.typing import NDArray
 
-from measurements.domain.samples import Samples, concatenate, empty_samples, resolve
+from measurements.domain.samples import Samples, concatenate, empty_samples, resolve, runs_of
 from measurements.domain.units import MW_PER_W, IntArray, day_from_ms
 from measurements.models import Channel, Cluster, Segment
 
 ROW_GROUP = 65_536
+LONG_SERIES = 500  # samples of a channel in a segment
 GROUPS_AT_ONCE = 16
 QUICK_ZSTD = 3  # while samples come in
 DENSE_ZSTD = 9  # of a day that is over: written once, a tenth smaller, read as fast
@@ -106,7 +107,7 @@ class SampleStore:
     ) -> Segment:
         """Write sorted samples of one day; the row given back is not saved: its saving is the commit."""
         buffer = io.BytesIO()
-        with open_writer(buffer, whole_watts=_whole_watts(samples.value)) as writer:
+        with open_writer(buffer, samples) as writer:
             writer.write_table(_table(samples), row_group_size=ROW_GROUP)
         data = buffer.getvalue()
         segment = Segment(
@@ -235,6 +236,10 @@ class SampleStore:
                 parts.append(samples.take(_mask(samples, wanted)))
         return concatenate(parts)
 
+    def everything(self, segment: Segment) -> Samples:
+        """All samples of one segment, sorted as it is."""
+        return _samples(self.open(segment).read(use_threads=False))
+
     def open(self, segment: Segment, footer: Footer | None = None) -> pq.ParquetFile:
         """The segment as a Parquet file."""
         source = self.root / segment.path if segment.path else self._inline(segment)
@@ -254,27 +259,24 @@ class SampleStore:
         return np.unique(np.concatenate(found)) if found else np.empty(0, np.int32)
 
 
-def open_writer(target: Path | io.BytesIO, *, whole_watts: bool, zstd_level: int = QUICK_ZSTD) -> pq.ParquetWriter:
-    """A writer of segments.
+def open_writer(target: Path | io.BytesIO, like: Samples, *, zstd_level: int = QUICK_ZSTD) -> pq.ParquetWriter:
+    """A writer of segments for samples such as these, sorted.
 
-    Whole watts take few values: a dictionary of them is smaller than differences of
-    milliwatts (docs/performance.md).
+    Whole watts take few values: a dictionary of them is smaller than differences of milliwatts. Differences pay where
+    series are long: between two short ones they leap, and each leap widens a whole block. Of a minute's pushes it is
+    smaller to keep the bytes apart, first with first and last with last (docs/performance.md).
     """
-    encodings = {"t": "DELTA_BINARY_PACKED"}
-    if not whole_watts:
-        encodings["value"] = "DELTA_BINARY_PACKED"
+    long_series = len(like) >= LONG_SERIES * len(runs_of(like.channel))
+    whole_watts = bool(np.all(like.value % MW_PER_W == 0))
+    encoding = "DELTA_BINARY_PACKED" if long_series else "BYTE_STREAM_SPLIT"
     return pq.ParquetWriter(
         target,
         _SCHEMA,
         compression="zstd",
         compression_level=zstd_level,
         use_dictionary=["node", "channel", "value"] if whole_watts else ["node", "channel"],
-        column_encoding=encodings,
+        column_encoding={"t": encoding} | ({} if whole_watts else {"value": encoding}),
     )
-
-
-def _whole_watts(value: IntArray) -> bool:
-    return bool(np.all(value % MW_PER_W == 0))
 
 
 def write_part(writer: pq.ParquetWriter, samples: Samples) -> None:
@@ -289,6 +291,11 @@ def _table(samples: Samples) -> pa.Table:
 def _samples(table: pa.Table) -> Samples:
     node, channel, t, value = (column.to_numpy() for column in table.columns)
     return Samples(node, channel, t, value)
+
+
+def samples_from_parquet(data: bytes) -> Samples:
+    """All samples of a segment's bytes, or of anything else kept in its columns."""
+    return _samples(pq.ParquetFile(io.BytesIO(data)).read(use_threads=False))
 
 
 def _mask(samples: Samples, wanted: Selection) -> NDArray[np.bool_] | slice:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
+HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*")  # a name or an address; with two colons IPv6
 
 
 def env_str(name: str, default: str = "") -> str:
@@ -71,6 +73,15 @@ def env_accounts(name: str) -> tuple[str, ...]:
     if odd:
         raise ImproperlyConfigured(f"{name} holds {odd[0][:80]!r}, which is no account: separate accounts by commas")
     return tuple(names)
+
+
+def env_hosts(name: str) -> frozenset[str]:
+    """Names or addresses of hosts, separated by commas, without ports."""
+    hosts = {part.strip().lower().strip("[]") for part in env_str(name).split(",")} - {""}
+    odd = sorted(host for host in hosts if not HOST.fullmatch(host))
+    if odd:
+        raise ImproperlyConfigured(f"{name} holds {odd[0][:80]!r}, which is no host: give names without port or scheme")
+    return frozenset(hosts)
 
 
 def env_zone(name: str, default: str) -> str:

@@ -16,6 +16,7 @@ from portal.env import (
     env_bool,
     env_choice,
     env_folder,
+    env_hosts,
     env_mail,
     env_number,
     env_secret,
@@ -71,6 +72,15 @@ ENERGY_CHARTS_URL = env_address("JOULEBOOK_ENERGY_CHARTS_URL", "https://api.ener
 ELECTRICITY_MAPS_URL = env_address("JOULEBOOK_ELECTRICITY_MAPS_URL", "https://api.electricitymaps.com/v3")
 ELECTRICITY_MAPS_TOKEN = env_secret("JOULEBOOK_ELECTRICITY_MAPS_TOKEN")
 UK_CARBON_INTENSITY_URL = env_address("JOULEBOOK_UK_CARBON_INTENSITY_URL", "https://api.carbonintensity.org.uk")
+
+# --- Pushed readings (docs/push.md) ----------------------------------------------------------------------------------
+PUSH_BODY_MIB = int(env_number("JOULEBOOK_PUSH_BODY_MIB", 8, 1, 1024))  # of one body as it is sent
+PUSH_UNPACKED_MIB = int(env_number("JOULEBOOK_PUSH_UNPACKED_MIB", 64, 1, 4096))  # of one body unpacked
+PUSH_WAITING_MIB = int(env_number("JOULEBOOK_PUSH_WAITING_MIB", 512, 16, 65536))  # in the memory of one process
+
+# --- Feeds: what the site asks again and again (docs/slurm.md) --------------------------------------------------------
+FEED_HOSTS = env_hosts("JOULEBOOK_FEED_HOSTS")  # the only ones that feeds may ask; none before they stand here
+SLURM_BIN = env_str("JOULEBOOK_SLURM_BIN")  # the folder of sacct and scontrol; empty: they are on PATH
 
 # --- Database ---------------------------------------------------------------------------------------------------------
 SQLITE_OPTIONS = {

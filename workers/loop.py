@@ -46,10 +46,15 @@ class Loop:
         self._answering = 0  # pages that are being made
         self._counting = threading.Lock()
 
-    def beside(self, application: Application) -> Application:
-        """The site, beside which the loop works: it begins nothing while a page is being made."""
+    def beside(self, application: Application, unless: tuple[str, ...] = ()) -> Application:
+        """The site, beside which the loop works: it begins nothing while a page is being made.
+
+        Addresses that begin as one of ``unless`` are no pages: senders push all the time, and wait without working.
+        """
 
         def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            if unless and str(environ.get("PATH_INFO", "")).startswith(unless):
+                return application(environ, start_response)
             self._count(1)
             try:
                 return application(environ, start_response)

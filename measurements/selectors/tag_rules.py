@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from django.contrib.admin.models import LogEntry
 from django.db.models import Count, Q
 
 from measurements.domain.tagging import Rule, compiled
 from measurements.models import Batch, Cluster, Job, TagRule
 
 READ = ("comment", "admin_comment", "wckey", "name", "submit_line", "partition", "account")  # fields of a job
+SHOWN_CHANGES = 20
 NEWEST = 20_000  # jobs that are looked at
 SACCT = ("sacct", "sacct-xdmod", "slurm-json")  # formats of Slurm's accounting
 
@@ -67,6 +69,12 @@ def applied(rows: Iterable[TagRule]) -> tuple[Rule, ...]:
             pattern = compiled(row.pattern)
             rules.append(Rule(row.pk or 0, row.field, pattern, row.workload, row.phase, row.size, row.target))
     return tuple(rules)
+
+
+def rule_changes() -> list[LogEntry]:
+    """Who changed which rule, newest first; one query."""
+    of_rules = LogEntry.objects.filter(content_type__app_label="measurements", content_type__model="tagrule")
+    return list(of_rules.select_related("user").order_by("-action_time", "-pk")[:SHOWN_CHANGES])
 
 
 def said_on_clusters() -> list[SaidOnCluster]:

@@ -109,6 +109,10 @@ class QuarantineDraft:
         rows = [RefusedCount(r, e.count, e.first_line, e.example) for r, e in self._reasons.items()]
         return sorted(rows, key=lambda row: (-row.count, row.first_line, row.reason))
 
+    def lines_of(self, reason: str) -> bytes:
+        """What is kept of the lines refused for a reason, as the table keeps it."""
+        return b"".join(self._reasons[reason].lines)
+
     def save(self, batch: Batch) -> None:
         """Replace what a batch has in quarantine."""
         batch.quarantine.all().delete()
@@ -123,6 +127,30 @@ class QuarantineDraft:
             )
             for reason, entry in sorted(self._reasons.items())
         )
+
+
+def grow_quarantine(batch: Batch, drafts: Sequence[QuarantineDraft], most_lines: int) -> None:
+    """Add to what a batch has in quarantine, the cluster's row locked: all counted, ``most_lines`` a reason kept."""
+    rows = {row.reason: row for row in batch.quarantine.all()} if any(draft.total for draft in drafts) else {}
+    touched: dict[str, Quarantine] = {}
+    for draft in drafts:
+        for refused in draft.counts():
+            reason = refused.reason[:128]
+            new = Quarantine(batch=batch, reason=reason, count=0, first_line=refused.first_line, lines=b"")
+            row = touched.setdefault(reason, rows.get(reason, new))
+            room = most_lines - row.count
+            row.count += refused.count
+            row.example = row.example or refused.example[:2000]
+            if room > 0:
+                row.lines = bytes(row.lines) + _first_lines(draft.lines_of(refused.reason), room)
+    for row in touched.values():
+        row.save()
+
+
+def _first_lines(packed: bytes, most: int) -> bytes:
+    """The first lines of what is kept of a reason; as it is, if they are not more."""
+    lines = gzip.decompress(packed).splitlines(keepends=True)
+    return packed if len(lines) <= most else gzip.compress(b"".join(lines[:most]), 1, mtime=0)
 
 
 def refused_lines(batch: Batch) -> IntArray:

@@ -14,10 +14,14 @@ from datetime import datetime, timedelta
 from measurements.models import Cluster, Heartbeat
 from measurements.services.audit import forget_reads
 from measurements.services.digests import forget_digests, send_due
+from measurements.services.feeds import EVERY_S as ASK_S
+from measurements.services.feeds import ask_due
+from measurements.services.gpu_holds import apply_waiting
 from measurements.services.heartbeats import CHORE, take_turn
 from measurements.services.pricing import price_missing
 from measurements.services.pulls import EVERY_S as PULL_S
 from measurements.services.pulls import pull_due
+from measurements.services.push_folding import fold_all_pushes
 from measurements.services.scope_checks import check_due
 from measurements.services.tags import retag_due
 from measurements.services.upkeep import tend
@@ -79,8 +83,11 @@ def tend_all(now: datetime) -> None:
         tend(cluster, now, lambda _: time.sleep(BREATH_S))
 
 
+every(MINUTE_S, fold_all_pushes, "fold pushes")
 every(HOUR_S, tend_all, "tend", at_once=False)  # there is nothing to compact in a new site
 every(PULL_S, pull_due, "pull carbon intensity")
+every(ASK_S, ask_due, "ask feeds")
+every(MINUTE_S, apply_waiting, "place GPUs")
 every(HOUR_S, price_missing, "price", at_once=False)
 every(DAY_S, forget_reads, "forget old reads", at_once=False)
 every(MINUTE_S, send_due, "send mails")

@@ -7,7 +7,7 @@ of them, with the batch, its quarantine and the dirty marks, come into being in 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -17,22 +17,18 @@ import pyarrow.parquet as pq
 from django.db import transaction
 from django.db.models import Max
 
-from measurements.domain.integrate import GAP_INTERVALS, NOMINAL_WINDOW_MS
 from measurements.domain.samples import Samples, concatenate, differing, resolve, runs_of
-from measurements.domain.units import DAY_MS, EPOCH_DAY, day_from_ms, day_start_ms, ms_from_datetime
+from measurements.domain.units import DAY_MS, EPOCH_DAY, ms_from_datetime
 from measurements.models import (
-    Allocation,
     Batch,
-    ChannelPeriod,
     Cluster,
-    DirtyNodeDay,
-    Node,
-    NodeDay,
     PendingCorrection,
     Segment,
 )
+from measurements.parsers.mappings import load_mappings
 from measurements.parsers.records import ParseOptions, PowerChunk
 from measurements.parsers.source import Source
+from measurements.parsers.times import utc_text
 from measurements.services.ahead import ahead
 from measurements.services.batches import (
     IngestReport,
@@ -41,11 +37,12 @@ from measurements.services.batches import (
     new_batch,
     refused_lines,
 )
-from measurements.services.bulk import assign
+from measurements.services.channel_facts import FactsDraft, write_facts
 from measurements.services.judge import NodeDirectory, judge
-from measurements.services.machine import Declaration, choose_meters, declare_channels
-from measurements.services.marks import mark_node_days, mark_rolled_up_days, sealed_days
-from measurements.store import SampleStore, Selection, days_between
+from measurements.services.machine import Declaration, declare_channels
+from measurements.services.marks import sealed_days
+from measurements.services.reach import mark_reached, note_reach
+from measurements.store import SampleStore, Selection
 
 FLUSH_ROWS = 2_000_000
 HELD_BACK_MS = 60_000
@@ -61,6 +58,7 @@ class PowerInput:
     format_name: str = ""
     parse: ParseOptions = field(default_factory=ParseOptions)
     declaration: Declaration = field(default_factory=Declaration)
+    named: str | None = None  # the node that the file's name says: two nodes' files may hold the same bytes
 
     def identity(self) -> dict[str, object]:
         """The part of a batch's identity that is not its bytes."""
@@ -71,7 +69,18 @@ class PowerInput:
             "channel": parse.channel,
             "time_zone": str(parse.time_zone) if parse.time_zone else None,
             "declared": self.declaration.said(),
-        } | ({"rename": dict(parse.rename)} if parse.rename else {})
+        } | self._said_of_few()
+
+    def _said_of_few(self) -> dict[str, object]:
+        """What is said of few files, and is a part of the identity only of those."""
+        parse = self.parse
+        renamed: dict[str, object] = {"rename": dict(parse.rename)} if parse.rename else {}
+        named: dict[str, object] = {"named": self.named} if self.named and not parse.node else {}
+        if parse.precision:
+            named["precision"] = parse.precision
+        if parse.mappings is not None:  # other mappings read other things: nothing of it counts as known then
+            named["mappings"] = load_mappings(parse.mappings).fingerprint
+        return renamed | named | ({} if parse.at_ms is None else {"at": utc_text(parse.at_ms)})
 
 
 @dataclass(slots=True)
@@ -91,6 +100,7 @@ class _Draft:
     reach: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     first_days: dict[int, int] = field(default_factory=dict)  # channel → first day of any of its samples
     spans: dict[date, tuple[int, int]] = field(default_factory=dict)  # first and last instant of all its samples
+    facts: FactsDraft = field(default_factory=FactsDraft)  # what it says of channels and GPUs that was not known
     seen: int = 0  # the newest segment there was when it began
     known: dict[date, tuple[int, int]] = field(default_factory=dict)  # between which instants some were left out
     whole: bool = False  # what the store holds already is stored again
@@ -98,7 +108,7 @@ class _Draft:
 
 
 class _Overtaken(Exception):
-    """Another commit came between reading the store and writing to it, or what was left out as known comes again."""
+    """Another commit came between reading and writing, or what was left out as known comes again."""
 
 
 def ingest_power(
@@ -160,7 +170,7 @@ def _read(
         if again is not None:
             lines = np.isin(chunk.line, again)
             draft.duplicates += len(chunk.line) - int(lines.sum())
-        held.append(judge(directory, chunk, lines, draft.quarantine))
+        held.append(judge(directory, chunk, lines, draft.quarantine, draft.facts))
         if sum(map(len, held)) >= FLUSH_ROWS:
             held = _flush_but_the_newest(draft, concatenate(held))
         if progress:
@@ -203,7 +213,7 @@ def _flush_day(draft: _Draft, day: date, samples: Samples) -> None:
     fresh = _fresh(draft, day, unique)
     if not len(fresh):
         return
-    _note_reach(draft, fresh, (day - EPOCH_DAY).days)
+    note_reach(draft.reach, fresh, (day - EPOCH_DAY).days)
     draft.segments.append(draft.store.write(draft.cluster, day, fresh, inline=True))
 
 
@@ -254,16 +264,6 @@ def _note_first_days(draft: _Draft, samples: Samples, day_number: int) -> None:
         draft.first_days[channel] = min(day_number, draft.first_days.get(channel, day_number))
 
 
-def _note_reach(draft: _Draft, samples: Samples, day_number: int) -> None:
-    """Per node and day the first and last instant of what is new: how near midnight it comes."""
-    starts = np.flatnonzero(np.append(True, samples.node[1:] != samples.node[:-1]))
-    first = np.minimum.reduceat(samples.t_ms, starts)
-    last = np.maximum.reduceat(samples.t_ms, starts)
-    for node, low, high in zip(samples.node[starts].tolist(), first.tolist(), last.tolist(), strict=True):
-        before = draft.reach.get((node, day_number), (low, high))
-        draft.reach[node, day_number] = (min(low, before[0]), max(high, before[1]))
-
-
 def _commit(draft: _Draft, source: Source, what: PowerInput, now: datetime, earlier: Batch | None) -> Batch | None:
     with transaction.atomic():
         # One commit at a time in a cluster: the order of batch ids is the order of commits.
@@ -310,82 +310,7 @@ def _declare_and_mark(draft: _Draft, cluster: Cluster, what: PowerInput) -> None
     interval = said.nominal_ms or what.parse.interval_ms or draft.interval_ms
     declaration = Declaration(interval, said.max_gap_ms, said.wrap_uj)
     first_days = {channel: EPOCH_DAY + timedelta(days=n) for channel, n in draft.first_days.items()}
+    if not write_facts(cluster, draft.facts):
+        raise _Overtaken
     declare_channels(cluster, first_days, declaration)
-    if not draft.reach:
-        return
-    nodes = sorted({node for node, _ in draft.reach})
-    choose_meters(nodes)
-    mark_node_days(cluster, _touched(draft, cluster, nodes))
-    _move_first_and_last_samples(draft, cluster, nodes)
-
-
-def _touched(draft: _Draft, cluster: Cluster, nodes: list[int]) -> Iterable[tuple[int, date]]:
-    """The node-days that new samples change: their own, and a neighbour that reads as far as to them."""
-    own = {(node, EPOCH_DAY + timedelta(days=day)) for node, day in draft.reach}
-    beside = {day + timedelta(days=step) for _, day in own for step in (-1, 1)}
-    margins = {(node, day): NOMINAL_WINDOW_MS for node in nodes for day in beside}
-    declared = _declared_margins(nodes)
-    recorded = NodeDay.objects.filter(cluster=cluster, day__in=beside, margin_ms__gt=NOMINAL_WINDOW_MS)
-    for node, day, margin in recorded.values_list("node_id", "day", "margin_ms"):
-        margins[node, day] = margin
-    # What is dirty already may be under way, with an older reading of its margin: it is marked anew.
-    dirty = set(DirtyNodeDay.objects.filter(cluster=cluster, day__in=beside).values_list("node_id", "day"))
-    touched = set(own)
-    for (node, number), (first, last) in draft.reach.items():
-        day = EPOCH_DAY + timedelta(days=number)
-        start = day_start_ms(day)
-        distances = ((day - timedelta(days=1), first - start), (day + timedelta(days=1), start + DAY_MS - last))
-        for neighbour, distance in distances:
-            margin = max(margins.get((node, neighbour), NOMINAL_WINDOW_MS), declared.get(node, 0))
-            if distance <= margin or (node, neighbour) in dirty:
-                touched.add((node, neighbour))
-    return touched
-
-
-def _declared_margins(nodes: list[int]) -> dict[int, int]:
-    """How far the declared gaps and intervals of a node's channels reach [ms]."""
-    rows = ChannelPeriod.objects.filter(channel__node_id__in=nodes).values_list("channel__node_id")
-    reach: dict[int, int] = {}
-    for node, gap, nominal in rows.annotate(Max("max_gap_ms"), Max("nominal_ms")):
-        by_interval = int((nominal or 0) * (GAP_INTERVALS + 0.5))
-        reach[node] = max(reach.get(node, 0), (gap or 0) + (nominal or 0) // 2 + 1, by_interval + 1)
-    return reach
-
-
-def _move_first_and_last_samples(draft: _Draft, cluster: Cluster, nodes: list[int]) -> None:
-    """Note each node's oldest and newest sample; days that a running job now fills are marked."""
-    oldest: dict[int, int] = {}
-    newest: dict[int, int] = {}
-    for (node, _), (low, high) in draft.reach.items():
-        oldest[node] = min(low, oldest.get(node, low))
-        newest[node] = max(high, newest.get(node, high))
-    rows = list(Node.objects.select_for_update(no_key=True).filter(pk__in=nodes))
-    _move_first_samples(cluster, rows, oldest)
-    moved = [row for row in rows if row.last_sample_ms is None or newest[row.pk] > row.last_sample_ms]
-    open_from: dict[int, int] = {}
-    running = Allocation.objects.filter(node_id__in=[row.pk for row in moved], end_ms__isnull=True)
-    for node, start in running.values_list("node_id", "start_ms"):
-        open_from[node] = min(start, open_from.get(node, start))
-    marks: list[tuple[int, date]] = []
-    for row in moved:
-        before, row.last_sample_ms = row.last_sample_ms, newest[row.pk]
-        if row.pk in open_from:
-            since = max(open_from[row.pk], before if before is not None else 0)
-            first = EPOCH_DAY + timedelta(days=since // DAY_MS)
-            marks += [
-                (row.pk, day) for day in days_between(first, EPOCH_DAY + timedelta(days=newest[row.pk] // DAY_MS))
-            ]
-    assign(Node, "last_sample_ms", [(row.last_sample_ms, row.pk) for row in moved])
-    mark_node_days(cluster, marks)
-
-
-def _move_first_samples(cluster: Cluster, rows: list[Node], oldest: dict[int, int]) -> None:
-    """From the day of its first sample on a node counts as in service: earlier roll-ups learn of it."""
-    moved = [row for row in rows if row.first_sample_ms is None or oldest[row.pk] < row.first_sample_ms]
-    if not moved:
-        return
-    assign(Node, "first_sample_ms", [(oldest[row.pk], row.pk) for row in moved])
-    known = [row.first_sample_ms for row in moved]
-    latest = max((ms for ms in known if ms is not None), default=None)
-    before = None if None in known or latest is None else day_from_ms(latest) + timedelta(days=1)
-    mark_rolled_up_days(cluster, day_from_ms(min(oldest[row.pk] for row in moved)), before)
+    mark_reached(cluster, draft.reach)

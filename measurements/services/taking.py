@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from measurements.domain.units import MS_PER_S, UJ_PER_J
+from django.conf import settings
+
+from measurements.domain.units import MS_PER_S, UJ_PER_J, ms_from_datetime
 from measurements.models import Cluster, Intake
 from measurements.parsers.detect import detect_power
 from measurements.parsers.detect_jobs import detect_jobs
@@ -18,7 +21,9 @@ from measurements.parsers.detect_nodes import detect_nodes
 from measurements.parsers.node_states import read_states
 from measurements.parsers.records import ParseOptions, UnusableFile
 from measurements.parsers.source import Source
+from measurements.parsers.times import TimeRefused, parse_instant
 from measurements.services.batches import IngestReport, QuarantineDraft
+from measurements.services.catalogues import OWN_MAPPINGS
 from measurements.services.ingest_jobs import JobsInput, ingest_jobs
 from measurements.services.ingest_power import PowerInput, ingest_power
 from measurements.services.machine import Declaration, load_nodes
@@ -29,7 +34,8 @@ Progress = Callable[[int], None]
 
 _COMMON = {"format", "time_zone"}
 KNOWN_OPTIONS = {
-    Intake.Content.POWER: _COMMON | {"node", "channel", "rename", "interval", "max_gap", "wrap_joules"},
+    Intake.Content.POWER: _COMMON
+    | {"node", "channel", "rename", "interval", "max_gap", "wrap_joules", "at", "precision"},
     Intake.Content.JOBS: _COMMON,
     Intake.Content.NODES: _COMMON,
     Intake.Content.STATES: {"time_zone", "off_states"},
@@ -81,17 +87,20 @@ def take_power(
 ) -> IngestReport:
     """Take a power log."""
     interval_ms, wrap_j = _ms(options.get("interval")), options.get("wrap_joules")
+    parser = detect_power(source, options.get("format"))
     parse = ParseOptions(
         options.get("node"),
         options.get("channel"),
         _zone(options),
         interval_ms,
         tuple((column, name) for column, name in options.get("rename") or ()),
+        _at(options, now),
+        Path(settings.JOULEBOOK_VAR) / OWN_MAPPINGS if parser.by_mappings else None,
+        options.get("precision"),
     )
     wrap_uj = None if wrap_j is None else round(wrap_j * UJ_PER_J)
     declaration = Declaration(interval_ms, _ms(options.get("max_gap")), wrap_uj)
-    parser = detect_power(source, options.get("format"))
-    what = PowerInput(parser.read, parser.name, parse, declaration)
+    what = PowerInput(parser.read, parser.name, parse, declaration, parser.named(source.name))
     return ingest_power(cluster, source, what, now, dry_run=dry_run, progress=progress)
 
 
@@ -156,6 +165,15 @@ def _zone(options: Options) -> ZoneInfo | None:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError) as fault:
         raise UnusableFile(f"{name!r} is no time zone; give a name such as Europe/Berlin or UTC") from fault
+
+
+def _at(options: Options, now: datetime) -> int | None:
+    """When a snapshot was taken; a naive time is one of ``time_zone``, as those in files are."""
+    text = options.get("at")
+    try:
+        return parse_instant(text, _zone(options), ms_from_datetime(now)) if text else None
+    except TimeRefused as refused:
+        raise UnusableFile(f"at {refused}") from refused
 
 
 def _ms(seconds: float | None) -> int | None:

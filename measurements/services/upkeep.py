@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from django.db import transaction
 
-from measurements.domain.samples import Samples
-from measurements.domain.units import DAY_MS, MW_PER_W, day_start_ms
+from measurements.domain.units import DAY_MS, day_start_ms
 from measurements.models import Cluster, DirtyDay, DirtyNodeDay, NodeDay, SealedDay, Segment
+from measurements.services.push_levels import PUSHED, first_open_batch
 from measurements.store import DENSE_ZSTD, QUICK_ZSTD, SampleStore, Selection, open_writer, write_part
 
 AS_INGESTED, FOLDED, COMPACTED = 0, 1, 2
@@ -21,9 +21,9 @@ FOLDED_AT_MOST = 24
 SETTLING = timedelta(hours=1)  # after its end a day still gets its last pushes
 
 
-def fold(cluster: Cluster, day: date) -> int:
-    """Merge a day's new small segments into one; how many were replaced."""
-    segments = list(Segment.objects.filter(cluster=cluster, day=day).order_by("batch_no", "pk"))
+def fold(cluster: Cluster, day: date, before: int | None = None) -> int:
+    """Merge a day's new small segments into one; how many were replaced. Batches from ``before`` on are left alone."""
+    segments = _mergeable(cluster, day, before)
     small = [s for s in segments if s.level == AS_INGESTED]
     folded = [s for s in segments if s.level == FOLDED]
     if len(folded) >= FOLDED_AT_MOST:
@@ -33,19 +33,36 @@ def fold(cluster: Cluster, day: date) -> int:
         small = segments  # what was tried anew: merged without the rest it would beat later batches
     if len(small) < 2 and not any(s.inline is not None for s in small):
         return 0
-    return _merge(cluster, day, small, FOLDED)
+    return merge(cluster, day, small, FOLDED)
 
 
-def compact(cluster: Cluster, day: date) -> int:
-    """Merge all segments of a day into one sorted file; how many were replaced."""
-    segments = list(Segment.objects.filter(cluster=cluster, day=day).order_by("batch_no", "pk"))
+def compact(cluster: Cluster, day: date, before: int | None = None) -> int:
+    """Merge all segments of a day into one sorted file; how many were replaced. ``before``: as `fold`."""
+    segments = _mergeable(cluster, day, before)
     if not segments or (len(segments) == 1 and segments[0].level == COMPACTED):
         return 0
-    return _merge(cluster, day, segments, COMPACTED)
+    return merge(cluster, day, segments, COMPACTED)
 
 
-def _merge(cluster: Cluster, day: date, segments: Sequence[Segment], level: int) -> int:
-    """Replace exactly these segments by one; if any of them is gone by then, by nothing."""
+def _mergeable(cluster: Cluster, day: date, before: int | None) -> list[Segment]:
+    """A day's segments in the order of batches, up to the first that pushes still are in, or may come to."""
+    segments = list(Segment.objects.filter(cluster=cluster, day=day).order_by("batch_no", "pk"))
+    limits = [segment.batch_no for segment in segments if segment.level == PUSHED]
+    limit = min(limits if before is None else [*limits, before], default=None)
+    return segments if limit is None else [segment for segment in segments if segment.batch_no < limit]
+
+
+def merge(
+    cluster: Cluster,
+    day: date,
+    segments: Sequence[Segment],
+    level: int,
+    then: Callable[[Cluster], None] = lambda cluster: None,
+) -> int:
+    """Replace exactly these segments by one; if any of them is gone by then, by nothing.
+
+    ``then`` is called in the transaction of the swap, the cluster's row locked.
+    """
     store = SampleStore()
     merged = _write_merged(store, cluster, day, segments, DENSE_ZSTD if level == COMPACTED else QUICK_ZSTD)
     merged.level = level
@@ -58,6 +75,7 @@ def _merge(cluster: Cluster, day: date, segments: Sequence[Segment], level: int)
         if swapped:
             Segment.objects.filter(pk__in=keys).delete()
             merged.save(force_insert=True)
+            then(cluster)
     if not swapped:  # another process merged some of them
         store.discard([merged])
         return 0
@@ -79,7 +97,7 @@ def _write_merged(
             part = store.resolved(segments, Selection(nodes[i : i + step], start, start + DAY_MS))
             if not len(part):
                 continue
-            writer = writer or open_writer(incoming, whole_watts=_whole_watts(part), zstd_level=zstd_level)
+            writer = writer or open_writer(incoming, part, zstd_level=zstd_level)
             write_part(writer, part)
             rows += len(part)
             first, last = min(first, int(part.t_ms.min())), max(last, int(part.t_ms.max()))
@@ -102,20 +120,17 @@ def _write_merged(
     )
 
 
-def _whole_watts(samples: Samples) -> bool:
-    return bool(np.all(samples.value % MW_PER_W == 0))
-
-
 def tend(cluster: Cluster, now: datetime, progress: Callable[[int], None] | None = None) -> dict[str, int]:
     """Compact the days that are over, fold the others, sweep; what was done."""
     done = {"compacted": 0, "folded": 0, "swept": 0}
+    before = first_open_batch(cluster, now)
     days = Segment.objects.filter(cluster=cluster).order_by("day").values_list("day", flat=True).distinct()
     for day in list(days):
         end = datetime.combine(day + timedelta(days=1), datetime.min.time(), tzinfo=now.tzinfo)
         if now >= end + SETTLING:
-            done["compacted"] += compact(cluster, day)
+            done["compacted"] += compact(cluster, day, before)
         else:
-            done["folded"] += fold(cluster, day)
+            done["folded"] += fold(cluster, day, before)
         if progress:
             progress(1)
     done["swept"] = SampleStore().sweep()
@@ -134,6 +149,9 @@ def seal(cluster: Cluster, before: date, now: datetime) -> list[date]:
         waiting = mark.objects.filter(cluster=cluster, day__lt=before).order_by("day").first()
         if waiting is not None:
             raise NotBooked(f"{cluster} {waiting.day}: not booked yet; run attribute --cluster {cluster} first")
+    pushed = Segment.objects.filter(cluster=cluster, day__lt=before, level=PUSHED).order_by("day").first()
+    if pushed is not None:
+        raise NotBooked(f"{cluster} {pushed.day}: not booked yet; run attribute --cluster {cluster} first")
     known = set(SealedDay.objects.filter(cluster=cluster).values_list("day", flat=True))
     held = {
         day

@@ -13,9 +13,12 @@ from portal.api.boards import router as boards
 from portal.api.clusters import router as clusters
 from portal.api.energy import router as energy
 from portal.api.node_types import router as node_types
+from portal.api.push import router as push
+from portal.api.push_series import router as push_series
 from portal.api.tags import router as tags
 from portal.api.usage import router as usage
 from portal.api.workloads import router as workloads
+from portal.push_answers import FAULTS, refusal
 
 api = NinjaAPI(
     title="Joulebook",
@@ -32,6 +35,8 @@ api.add_router("", node_types)
 api.add_router("", tags)
 api.add_router("", boards)
 api.add_router("", workloads)
+api.add_router("", push)
+api.add_router("", push_series)
 
 
 @api.exception_handler(Http404)
@@ -59,3 +64,12 @@ def not_understood(request: HttpRequest, exc: ValidationError | type[ValidationE
     errors = exc.errors if isinstance(exc, ValidationError) else []
     said = [{"where": ".".join(map(str, row["loc"])), "reason": row["msg"]} for row in errors]
     return api.create_response(request, {"detail": "not understood", "errors": said}, status=422)
+
+
+def not_taken(request: HttpRequest, exc: Exception | type[Exception]) -> HttpResponse:
+    """Why a push was not taken."""
+    return refusal(exc) if isinstance(exc, Exception) else HttpResponse(status=500)
+
+
+for fault in FAULTS:
+    api.add_exception_handler(fault, not_taken)

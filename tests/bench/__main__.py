@@ -20,7 +20,19 @@ import django
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "performance.md"
-GROUPS = ("ingest", "attribution", "pages", "workloads", "pricing", "serving", "open_day", "browser", "large")
+GROUPS = (
+    "ingest",
+    "attribution",
+    "pages",
+    "workloads",
+    "pricing",
+    "serving",
+    "open_day",
+    "push",
+    "browser",
+    "agent",
+    "large",
+)
 SITE_VARIABLES = ("DATABASE_URL", "REDIS_URL", "JOULEBOOK_")
 
 

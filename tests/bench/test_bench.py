@@ -19,7 +19,9 @@ GROUPS = {
     "pricing": "priced anew",
     "serving": "commands ingest and book",
     "open_day": "curve",
+    "push": "pushed: rate",
     "browser": "first view",
+    "agent": "node agent",
     "large": "peak memory",
 }
 

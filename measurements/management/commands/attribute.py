@@ -15,6 +15,7 @@ from measurements.selectors.reconciliation import closing
 from measurements.services.attribution import attribute_dirty
 from measurements.services.machine import mark_period, set_policy
 from measurements.services.marks import release_dead
+from measurements.services.push_folding import fold_pushes
 from measurements.services.rollups import rebuild_rollups
 
 WAIT_S = 0.2
@@ -45,6 +46,7 @@ class Command(JoulebookCommand):
         if options["policy"] and not clusters:
             raise CommandError("no cluster to set a policy for; load nodes first", returncode=USAGE)
         for each in clusters:
+            fold_pushes(each)
             if options["policy"]:
                 set_policy(each, Policy(options["policy"]), since, until)
             if since or until:

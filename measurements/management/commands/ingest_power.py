@@ -52,6 +52,14 @@ class Command(JoulebookCommand):
             help='read a column of a table under another name, as in "Rack 1 (W)=rack1" or "meter=hpc [J]"',
         )
         parser.add_argument("--time-zone", type=time_zone, metavar="Z", help="the zone of naive times")
+        parser.add_argument(
+            "--at", metavar="TIME", help="when a snapshot that carries no time was taken, as 2025-03-01T12:00:00Z"
+        )
+        parser.add_argument(
+            "--precision",
+            choices=("ns", "us", "ms", "s"),
+            help="what the time stamps of line protocol count (default: ns)",
+        )
         parser.add_argument("--interval", type=seconds, metavar="S", help="the nominal interval of its channels [s]")
         parser.add_argument("--max-gap", type=seconds, metavar="S", help="the longest gap to bridge [s]")
         parser.add_argument("--wrap-joules", type=float, metavar="J", help="its counters wrap at this [J]")
@@ -72,6 +80,8 @@ class Command(JoulebookCommand):
             "interval": in_seconds(options["interval"]),
             "max_gap": in_seconds(options["max_gap"]),
             "wrap_joules": options["wrap_joules"],
+            "at": options["at"],
+            "precision": options["precision"],
         }
         if options["queue"]:
             queue_all(self, cluster, Intake.Content.POWER, said, options)

@@ -1,0 +1,62 @@
+"""Who sends: a token instead of a login. No cookie is looked at, so that no page can make a browser send."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from django.db import DatabaseError
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja.security.http import HttpAuthBase
+
+from measurements.models import Token
+from measurements.selectors.tokens import TokenRefused, token_of
+from measurements.services.push import NotDurable
+
+NO_TOKEN = "a token is needed: Authorization: Bearer jb_…"  # noqa: S105 - a sentence
+
+
+class Sender(HttpAuthBase):
+    """A token for a scope, as the interface's description names it."""
+
+    openapi_scheme = "bearer"
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__()
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """The token; raises `TokenRefused`."""
+        return sender_of(request, self.scope)
+
+
+def sender_of(request: HttpRequest, scope: str) -> Token:
+    """Whose token a request shows; `TokenRefused` where it may not send, `NotDurable` where nobody can say."""
+    secret = secret_in(request.headers.get("Authorization", ""))
+    if not secret:
+        raise TokenRefused(401, NO_TOKEN)
+    try:
+        return token_of(secret, scope, timezone.now())
+    except DatabaseError as fault:
+        raise NotDurable(str(fault)) from fault
+
+
+def secret_in(header: str) -> str:
+    """What a header shows: ``Bearer …``, Influx's ``Token …``, or a password (``Basic``, whatever the user is)."""
+    kind, _, value = header.strip().partition(" ")
+    value = value.strip()
+    match kind.lower():
+        case "bearer" | "token":
+            return value
+        case "basic":
+            return _password(value)
+    return ""
+
+
+def _password(value: str) -> str:
+    try:
+        return base64.b64decode(value, validate=True).decode("utf-8").partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
