@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 HOST ?= 127.0.0.1
 TEST_PROCESSES ?= 2
+AGENT ?= dist/joulebook-agent.pyz
 ARGS ?=
 export JOULEBOOK_SITE_URL ?= http://localhost:$(PORT)
 
@@ -14,14 +15,16 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	  python=; \
 	done; \
 	[ -n "$$python" ] || { echo "Joulebook needs Python 3.11 or newer: none found (PYTHON=/path/to/python names one)" >&2; exit 1; }
-PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+# Not compiled in advance: half of the modules are never loaded; the others are compiled when they are.
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r
 SERVE = exec $(BIN)/gunicorn --bind $(HOST):$(PORT) --workers 1 --threads 8 --no-control-socket portal.wsgi
 
-.PHONY: help demo trial run test bench fuzz lint lock screenshots
+.PHONY: help demo trial run agent test bench fuzz lint lock screenshots
 help:
 	@echo "make demo   a small made-up cluster in the browser: http://localhost:$(PORT)"
 	@echo "make trial  your own logs into one page: JOBS=sacct.txt POWER=power.csv [NODES=scontrol.txt]"
 	@echo "make run    this site, on what is in var/ (or DATABASE_URL)"
+	@echo "make agent  the node agent as a single file: $(AGENT)"
 	@echo "make test   all tests, with the services they need (SERVICES=skip: without)"
 	@echo "make bench  the benchmarks; writes docs/performance.md"
 	@echo "make fuzz   the property tests, long"
@@ -29,13 +32,14 @@ help:
 	@echo "make lock   resolve the dependencies anew"
 	@echo "make screenshots  the README's pictures, photographed from a demo of its own"
 
+# The newest months first: the site answers while the rest of the year is booked beside it, by a program that ends with it.
 demo: export JOULEBOOK_TIME_ZONE ?= Europe/Berlin
 demo: export JOULEBOOK_BOARDS_OF_PERSONS ?= 1
 demo: $(VENV)/.locked
 	@$(BIN)/python manage.py migrate --verbosity 0
-	@JOULEBOOK_DEMO=1 $(BIN)/python manage.py demo
+	@JOULEBOOK_DEMO=1 $(BIN)/python manage.py demo --newest
 	@echo "Joulebook is at http://localhost:$(PORT) (stop it with Ctrl-C)"
-	@JOULEBOOK_DEMO=1 $(SERVE)
+	@JOULEBOOK_DEMO=1 $(BIN)/python manage.py demo --beside $$$$ & JOULEBOOK_DEMO=1 $(SERVE)
 
 # JOBS, POWER, NODES and STATES are not quoted: each may be several files, or a pattern.
 TRIAL = $(if $(JOBS),--jobs $(JOBS)) $(if $(POWER),--power $(POWER)) $(if $(NODES),--nodes $(NODES)) \
@@ -50,6 +54,10 @@ run: $(VENV)/.locked
 	@$(BIN)/python manage.py load_factors
 	@echo "Joulebook is at $$JOULEBOOK_SITE_URL (stop it with Ctrl-C)"
 	@$(SERVE)
+
+agent: $(VENV)/.locked
+	@$(BIN)/python -m workers.agent.build "$(AGENT)"
+	@$(BIN)/python -I -S "$(AGENT)" --version > /dev/null
 
 test: $(VENV)/.locked-dev
 	@$(BIN)/python -m tests.services.install

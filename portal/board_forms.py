@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from measurements.models import WorkloadJob
 from measurements.models.boards import FEWEST_EVER, Board
+from measurements.services.boards import FREE_FIELDS
 
 LONGEST_REASON = 500
 LONGEST_TEXT = 2_000
@@ -32,7 +33,7 @@ CONSTRAINTS: dict[str, tuple[str, Any]] = {
 
 
 class BoardForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A new board."""
+    """What a board asks, and of whom."""
 
     class Meta:
         model = Board
@@ -63,7 +64,8 @@ class BoardForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["smallest_group"].initial = settings.SMALLEST_GROUP
+        if self.instance.pk is None:
+            self.fields["smallest_group"].initial = settings.SMALLEST_GROUP
         self.fields["smallest_group"].widget.attrs |= {"min": FEWEST_EVER, "max": 20}
         for name in ("workload", "size", "target", "unit"):
             self.fields[name].widget.attrs |= {"list": f"known-{name}", "autocomplete": "off"}
@@ -78,12 +80,32 @@ class BoardForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         """Each constraint of the table, in words, at the field that can cure it: Django knows only their names."""
         said: dict[str, Any] = super().clean() or self.cleaned_data
-        board, unknown = Board(**said), {field.name for field in Board._meta.fields} - set(said)
+        self._hold_against_constraints(Board(**said), {field.name for field in Board._meta.fields} - set(said))
+        return said
+
+    def _hold_against_constraints(self, board: Board, unknown: set[str]) -> None:
         for constraint in Board._meta.constraints:
             try:
                 constraint.validate(Board, board, exclude=unknown)
             except ValidationError:
-                self.add_error(*CONSTRAINTS[constraint.name])
+                field, words = CONSTRAINTS[constraint.name]
+                self.add_error(field if field in self.fields else None, words)
+
+
+class BoardChangeForm(BoardForm):
+    """A board that there is: its address stays, and all that its editions mean once it has one."""
+
+    def __init__(self, board: Board, data: Any = None) -> None:
+        super().__init__(data, instance=board)
+        free = FREE_FIELDS if board.editions.exists() else set(self.fields) - {"slug"}
+        for name in set(self.fields) - free:
+            del self.fields[name]
+
+    def clean(self) -> dict[str, Any]:
+        """What is typed, on top of what stays."""
+        said = forms.ModelForm.clean(self) or self.cleaned_data
+        stays = {field.name: getattr(self.instance, field.name) for field in Board._meta.fields}
+        self._hold_against_constraints(Board(**stays | said), set(self.fields) - set(said))
         return said
 
 

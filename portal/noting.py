@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Protocol, TypeVar
 
+from django.contrib.admin.models import LogEntry
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -33,6 +35,13 @@ def note_jobs(request: HttpRequest, jobs: Iterable[OfSomebody], page: Page) -> N
 def note_projects(request: HttpRequest, names: Iterable[str], page: Page) -> None:
     """Note which projects' sums this page shows."""
     note_project_read(request.user.get_username(), names, page, timezone.now())
+
+
+def note_change(request: HttpRequest, row: Model, flag: int, said: str = "") -> None:
+    """Note who changed what of the site's settings: where Django's own administration notes it, too."""
+    assert request.user.pk is not None  # noqa: S101 - logged in
+    rows = type(row)._default_manager.filter(pk=row.pk)
+    LogEntry.objects.log_actions(request.user.pk, rows, flag, change_message=said, single_object=True)
 
 
 def noted(request: HttpRequest, rows: Iterable[Row], page: Page) -> Iterator[Row]:

@@ -21,6 +21,7 @@ from portal.views import (
     factors,
     front,
     health,
+    influx,
     job,
     job_curve,
     job_tags,
@@ -41,6 +42,7 @@ from portal.views import (
     report,
     statement,
     tag_rules,
+    tokens,
     waste,
     workloads,
 )
@@ -93,6 +95,7 @@ urlpatterns = [
     path("leaderboards/new/", board_admin.new, name="board-new"),
     path("leaderboards/<slug:slug>/", boards.board, name="board"),
     path("leaderboards/<slug:slug>/manage/", board_admin.manage, name="board-manage"),
+    path("leaderboards/<slug:slug>/change/", board_admin.change, name="board-change"),
     path("leaderboards/<slug:slug>/name/", board_admin.name, name="board-name"),
     path("leaderboards/<slug:slug>/<edition:edition>/", boards.edition, name="edition"),
     path("leaderboards/<slug:slug>/<edition:edition>/edition.json", boards.data, name="edition-json"),
@@ -120,6 +123,9 @@ urlpatterns = [
     path("operations/workloads/new/", tag_rules.edit, name="tag-rule-new"),
     path("operations/workloads/<int:rule>/", tag_rules.edit, name="tag-rule"),
     path("operations/workloads/<int:rule>/change/", tag_rules.change, name="tag-rule-change"),
+    path("operations/tokens/", tokens.page, name="tokens"),
+    path("operations/tokens/new/", tokens.new, name="token-new"),
+    path("operations/tokens/<int:token>/revoke/", tokens.revoke, name="token-revoke"),
     path("operations/factors/", factors.page, name="factors"),
     path("operations/factors/declare/<slug:kind>/", factors.declare, name="declare"),
     path("operations/factors/series/", factor_series.page, name="factor-series"),
@@ -132,6 +138,9 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=static("favicon.svg")), name="favicon"),  # of what is no page of ours
     path("livez", health.live, name="livez"),
     path("readyz", health.ready, name="readyz"),
+    path("api/v2/write", influx.write, name="influx-write"),
+    path("write", influx.write, name="influx-write-1"),
+    path("ping", influx.ping, name="influx-ping"),
     path("api/v1/", api.urls),
     path("admin/", admin.site.urls),
 ]

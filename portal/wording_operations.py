@@ -255,6 +255,7 @@ def command_of(batch: Batch) -> str:
         ("--node", "node"),
         ("--channel", "channel"),
         ("--time-zone", "time_zone"),
+        ("--at", "at"),
     ):
         if options.get(key):
             words += [flag, str(options[key])]
@@ -279,6 +280,7 @@ def option_words(batch: Batch) -> list[tuple[str, str]]:
         "node": _("node"),
         "channel": _("channel"),
         "time_zone": _("zone of naive times"),
+        "at": _("taken at"),
         "rename": _("columns renamed"),
         "declared": _("declared of its channels"),
     }

@@ -15,9 +15,10 @@ from django.test import override_settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from tests.services.fixtures import chromium, postgres, postgres_url, redis_service, redis_url
+from measurements.services.directories import forget_directories
+from tests.services.fixtures import chromium, postgres, postgres_url, redis_service, redis_url, slurm
 
-__all__ = ["chromium", "postgres", "postgres_url", "redis_service", "redis_url"]
+__all__ = ["chromium", "postgres", "postgres_url", "redis_service", "redis_url", "slurm"]
 ROOT = Path(__file__).resolve().parent.parent
 
 hypothesis_settings.register_profile("dev", max_examples=30, deadline=None)
@@ -89,5 +90,6 @@ def shared_data() -> Path:
 @pytest.fixture(autouse=True)
 def own_var(tmp_path: Path) -> Iterator[Path]:
     """Each test writes its segments into its own folder, as its database rows are its own."""
+    forget_directories()
     with override_settings(JOULEBOOK_VAR=tmp_path / "var"):
         yield tmp_path / "var"

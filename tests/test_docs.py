@@ -18,7 +18,7 @@ READ_FROM_ENVIRONMENT = re.compile(r"""(?:env_\w+|environ(?:\.get)?)[(\[]\s*["']
 DOCUMENTED = re.compile(r"^\| `([A-Z_]+)`", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
-OTHERS = {"PATH", "DJANGO_SETTINGS_MODULE"}  # no settings of Joulebook
+OTHERS = {"PATH", "DJANGO_SETTINGS_MODULE", "PATH_INFO"}  # no settings of Joulebook
 SERVER = "make demo"
 SECONDS = 420.0  # a new environment and the whole demo, on two busy cores
 
@@ -42,9 +42,10 @@ def test_every_setting_is_documented_and_every_documented_one_is_read() -> None:
 
 
 def test_pages_name_only_settings_that_exist() -> None:
-    known = documented()
+    scripts = [(ROOT / path).read_text(encoding="utf-8") for path in house_files() if path.suffix == ".sh"]
+    known = documented() | {name for text in scripts for name in re.findall(r"\$\{?(JOULEBOOK_\w+)", text)}
     named = {(path.name, name) for path in PAGES for name in SETTING.findall((ROOT / path).read_text(encoding="utf-8"))}
-    unknown = {(page, name) for page, name in named if name.removesuffix("_FILE") not in known}
+    unknown = {(page, name) for page, name in named if not known & {name, name.removesuffix("_FILE")}}
     assert unknown == set()
 
 

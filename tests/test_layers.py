@@ -15,21 +15,32 @@ HOUSES = ("portal", "measurements", "workers")
 FORBIDDEN = {
     "measurements": ("portal", "workers", "celery", "tests"),
     "workers": ("portal", "tests"),
+    "workers.agent": (
+        "django", "measurements", "celery", "redis", "numpy", "pandas", "pyarrow", "urllib3", "psycopg",
+        "workers.celery", "workers.loop", "workers.schedule", "workers.signals", "workers.tasks", "workers.work",
+    ),
     "portal": ("tests",),
     "measurements.domain": (
         "django", "measurements.parsers", "measurements.models", "measurements.services", "measurements.selectors",
-        "measurements.providers",
+        "measurements.providers", "measurements.feeds",
     ),
     "measurements.parsers": (
         "django", "measurements.models", "measurements.services", "measurements.selectors", "measurements.providers",
+        "measurements.feeds",
     ),
     "measurements.providers": (
         "django", "measurements.models", "measurements.services", "measurements.selectors", "measurements.management",
     ),
+    "measurements.feeds": (
+        "django", "measurements.models", "measurements.services", "measurements.selectors", "measurements.management",
+    ),
     "measurements.models": (
         "measurements.parsers", "measurements.services", "measurements.selectors", "measurements.providers",
+        "measurements.feeds",
     ),
-    "measurements.selectors": ("measurements.parsers", "measurements.management", "measurements.providers"),
+    "measurements.selectors": (
+        "measurements.parsers", "measurements.management", "measurements.providers", "measurements.feeds",
+    ),
     "measurements.services": ("measurements.management",),
 }  # fmt: skip
 
@@ -84,8 +95,11 @@ def test_imports_follow_the_arrows(house: str) -> None:
         ("measurements/domain", "def f():\n    import measurements.services.ingest"),
         ("measurements/parsers", "from ..models import Node"),
         ("measurements/providers", "from django.conf import settings"),
+        ("measurements/feeds", "from measurements.models import Feed"),
         ("measurements/services", "from portal.settings import DEBUG"),
         ("workers", "from portal import views"),
+        ("workers/agent", "from django.conf import settings"),
+        ("workers/agent", "from measurements.parsers import power_csv"),
     ],
 )
 def test_a_wrong_import_is_seen(where: str, code: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

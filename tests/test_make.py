@@ -38,7 +38,7 @@ def make(clone: Path, *arguments: str, **variables: str) -> subprocess.Completed
     return subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("verb", ["demo", "trial", "run", "test", "bench", "fuzz", "lint", "screenshots"])
+@pytest.mark.parametrize("verb", ["demo", "trial", "run", "agent", "test", "bench", "fuzz", "lint", "screenshots"])
 def test_a_second_call_installs_nothing(clone: Path, verb: str) -> None:
     planned = make(clone, "--dry-run", verb)
     assert planned.returncode == 0, planned.stderr

@@ -51,6 +51,7 @@ def test_a_public_site_passes_the_deployment_checks(tmp_path: Path) -> None:
         ({"JOULEBOOK_DEBUG": "perhaps"}, "JOULEBOOK_DEBUG='perhaps' is neither yes nor no"),
         ({"JOULEBOOK_TIME_ZONE": "Europe/Karlsruhe"}, "JOULEBOOK_TIME_ZONE='Europe/Karlsruhe' is no time zone"),
         ({"JOULEBOOK_SITE_URL": "energy.example.org"}, "JOULEBOOK_SITE_URL='energy.example.org' is no address"),
+        ({"JOULEBOOK_FEED_HOSTS": "http://bmc1, bmc2"}, "JOULEBOOK_FEED_HOSTS holds 'http://bmc1', which is no host"),
         ({"DATABASE_URL": "mysql://db/joulebook"}, "neither sqlite: nor postgresql:"),
         ({"JOULEBOOK_LOG_LEVEL": "loud"}, "JOULEBOOK_LOG_LEVEL='loud' is none of DEBUG, INFO, WARNING, ERROR"),
         ({"JOULEBOOK_VAR": "/dev/null/var"}, "JOULEBOOK_VAR=/dev/null/var cannot be made"),

@@ -25,7 +25,7 @@ from measurements.services import editions
 from measurements.services.editions import BoardRefused
 from portal import wording_boards as wording
 from portal.board_actions import ACTIONS, Action, offered, run
-from portal.board_forms import AnswerForm, BoardForm, ObjectionForm, PeriodForm, known_names
+from portal.board_forms import AnswerForm, BoardChangeForm, BoardForm, ObjectionForm, PeriodForm, known_names
 from portal.board_page import NoBoard, editions_of, found_board, found_edition, manages
 from portal.board_review import review_context
 from portal.wording_refusals import refusal
@@ -61,6 +61,27 @@ def new(request: HttpRequest) -> HttpResponse:
             return redirect("board-manage", board.slug)
     context = {"form": form, "explained": wording.explained(), "known": known_names(), "wide": WIDE}
     return render(request, "portal/board_new.html", context)
+
+
+@publishers_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def change(request: HttpRequest, slug: str) -> HttpResponse:
+    """A form for what may still be changed of a board; the change stands in its history."""
+    board = found_board(request.user, slug)
+    title = board.title  # the form writes into the board what is typed
+    form = BoardChangeForm(board, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        typed = form.cleaned_data
+        held = Board.objects.get(pk=board.pk)
+        if (
+            _tried(request, form, lambda: editions.change_board(held, _me(request), timezone.now(), **typed))
+            is not None
+        ):
+            messages.success(request, _("Changed. It stands in the board's history."))
+            return redirect("board-manage", board.slug)
+    has_editions = "kind" not in form.fields
+    context = {"board": board, "title": title, "form": form, "known": known_names(), "wide": WIDE}
+    return render(request, "portal/board_change.html", context | {"has_editions": has_editions})
 
 
 @publishers_only

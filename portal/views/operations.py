@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from measurements.models import Batch, Intake
 from measurements.selectors.batches import BatchFilter, batches, may_see_lines
+from measurements.selectors.feeds import feed_states
 from measurements.selectors.operations import cluster_states, pending_corrections
 from measurements.selectors.scope_checks import disagreeing
 from measurements.selectors.setup import checklist
@@ -34,6 +35,7 @@ def page(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     states = cluster_states(request.user, first, last, now)
     pending, pending_count = pending_corrections()
+    feeds = feed_states(now, request.user)
     context = {
         "states": [(state, wording.state_sentences(state)) for state in states],
         "first": first,
@@ -47,6 +49,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "clusters": [state.name for state in states],
         "checklist": lines(checklist()),
         "scope_checks": disagreeing(request.user),
+        "feeds": feeds,
+        "late_feeds": sum(feed.late for feed in feeds),
     }
     return render(request, "portal/operations/overview.html", context | batch_list(request))
 

@@ -7,6 +7,8 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib import messages
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -15,15 +17,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from measurements.models import TagRule
 from measurements.selectors.job_tags import MANAGE
 from measurements.selectors.tag_preview import preview
-from measurements.selectors.tag_rules import NEWEST, said_on_clusters
+from measurements.selectors.tag_rules import NEWEST, rule_changes, said_on_clusters
 from measurements.services.audit import Page
 from measurements.services.tags import delete_rule, move_rule, pass_progress, save_rule, switch_rule
 from portal import wording_tags
-from portal.noting import note_jobs
+from portal.noting import note_change, note_jobs
 from portal.tag_forms import RuleForm
 from portal.views.operators import operators_only
 
 P = ParamSpec("P")
+SAID = {"up": "position", "down": "position", "on": "enabled", "off": "enabled"}  # fields that change
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
@@ -53,6 +56,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "done_share": 1 - progress.waiting / progress.jobs if progress.jobs else 1.0,
         "said": said_on_clusters(),
         "newest": NEWEST,
+        "changes": rule_changes(),
     }
     return render(request, "portal/operations/tag_rules.html", context)
 
@@ -66,7 +70,9 @@ def edit(request: HttpRequest, rule: int | None = None) -> HttpResponse:
     context: dict[str, Any] = {"form": form, "rule": row if rule is not None else None, "tried": None}
     if request.method == "POST" and form.is_valid():
         if "store" in request.POST:
-            save_rule(form.instance)
+            with transaction.atomic():
+                save_rule(form.instance)
+                note_change(request, form.instance, ADDITION if rule is None else CHANGE, ", ".join(form.changed_data))
             messages.success(request, _("Stored. All jobs are tagged by it within minutes."))
             return redirect("tag-rules")
         context |= _tried(request, form.instance)
@@ -91,15 +97,17 @@ def _tried(request: HttpRequest, draft: TagRule) -> dict[str, Any]:
 def change(request: HttpRequest, rule: int) -> HttpResponse:
     """Move a rule up or down, switch it on or off, or delete it; then back to the list."""
     row = get_object_or_404(TagRule, pk=rule)
-    actions: dict[str, Callable[[], None]] = {
+    actions: dict[str, Callable[[], object]] = {
         "up": lambda: move_rule(row, -1),
         "down": lambda: move_rule(row, 1),
         "on": lambda: switch_rule(row, enabled=True),
         "off": lambda: switch_rule(row, enabled=False),
         "delete": lambda: delete_rule(row),
     }
-    wanted = actions.get(request.POST.get("do", ""))
-    if wanted is None:
+    asked = request.POST.get("do", "")
+    if asked not in actions:
         raise Http404("no such action")
-    wanted()
+    with transaction.atomic():
+        note_change(request, row, DELETION if asked == "delete" else CHANGE, SAID.get(asked, ""))
+        actions[asked]()
     return redirect("tag-rules")

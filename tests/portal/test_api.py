@@ -129,6 +129,7 @@ def test_the_description_names_every_address_and_figure(client: Client, db: None
             "clusters/{name}/carbon-intensity",
             "node-types", "jobs/{cluster}/{job}/tags", "tags", "boards", "boards/{slug}",
             "boards/{slug}/{edition}", "workloads", "workloads/{name}", "jobs/{cluster}/{job}/elsewhere",
+            "power", "gpu-holds", "prometheus/write",
         )
     }  # fmt: skip
     energy = said["components"]["schemas"]["JobEnergy"]["properties"]

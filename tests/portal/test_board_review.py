@@ -251,9 +251,41 @@ def test_ten_queries_are_enough_for_each_page(review: Edition) -> None:
         paths = ["/leaderboards/", HERE, f"{HERE}2/", "/leaderboards/feed.xml"]
         paths += [f"{HERE}name/"] if name else []
         paths += [f"{HERE}1/review/"] if name in ("alice", "omar") else []
-        paths += [f"{HERE}manage/", "/leaderboards/new/", f"{HERE}1/", f"{HERE}1/do/approve/"] if name == "omar" else []
+        paths += (
+            [f"{HERE}manage/", f"{HERE}change/", "/leaderboards/new/", f"{HERE}1/", f"{HERE}1/do/approve/"]
+            if name == "omar"
+            else []
+        )
         for path in paths:
             with CaptureQueriesContext(connection) as seen:
                 assert client.get(path).status_code == 200, (name, path)
             most[name, path] = len(seen)
     assert max(most.values()) <= MOST_QUERIES, {key: count for key, count in most.items() if count > MOST_QUERIES}
+
+
+def test_a_board_is_changed_as_far_as_its_editions_allow(board: Board) -> None:
+    omar, page = as_("omar"), f"{HERE}change/"
+    whole = {"title": "Failed", "kind": "failed_energy", "scope": "project", "audience": "site", "smallest_group": "6"}
+    assert 'value="failed"' not in text(omar.get(page)), "its address stays"
+    refused = omar.post(page, whole | {"audience": "group"})
+    assert refused.status_code == 200
+    assert "needs the project" in text(refused)
+    assert omar.post(page, whole | {"note": "Asked by the board of users."}).headers["Location"] == f"{HERE}manage/"
+    board.refresh_from_db()
+    assert (board.slug, board.scope, board.smallest_group, board.audience) == ("failed", "project", 6, "site")
+    make_edition(board, State.DRAFT, 1)
+    assert 'name="kind"' not in text(omar.get(page))
+    assert omar.post(page, whole | {"scope": "user", "title": "Failed energy"}).status_code == 302
+    board.refresh_from_db()
+    assert (board.title, board.scope) == ("Failed energy", "project"), "what its editions mean stays"
+    (last, *_) = BoardEvent.objects.filter(board=board, what=BoardEvent.What.CHANGED).order_by("-pk")
+    assert (last.username, last.note) == ("omar", "note, title")
+    assert "board changed" in text(omar.get(f"{HERE}manage/"))
+
+
+@pytest.mark.parametrize("name", ["", "alice", "charlie"])
+def test_whoever_may_not_publish_changes_no_board(board: Board, name: str) -> None:
+    for answer in (as_(name).get(f"{HERE}change/"), as_(name).post(f"{HERE}change/", {"title": "x"})):
+        assert answer.status_code == (404 if name else 302)
+    board.refresh_from_db()
+    assert board.title == "Board failed"

@@ -15,12 +15,15 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from measurements.domain.units import ms_from_datetime
 from measurements.models import (
     Batch,
     Cluster,
     DirtyNodeDay,
+    Feed,
     Heartbeat,
     Intake,
     Node,
@@ -529,7 +532,7 @@ def test_the_days_of_one_meter_can_be_opened(tree: Cluster, operator: Client) ->
 def test_queries_do_not_grow_with_days_nodes_or_meters(
     tree: Cluster, operator: Client, django_assert_num_queries: DjangoAssertNumQueries, tmp_path: Path
 ) -> None:
-    urls = {"/operations/": 21, f"/operations/reconciliation/?{PERIOD}&cluster=tree": 14}
+    urls = {"/operations/": 22, f"/operations/reconciliation/?{PERIOD}&cluster=tree": 14}
     for more in range(2):
         for url, count in urls.items():
             with django_assert_num_queries(count):
@@ -540,3 +543,22 @@ def test_queries_do_not_grow_with_days_nodes_or_meters(
             log = "timestamp,node,watts\n" + "\n".join(power) + "\n"
             take(tmp_path, "other", load_nodes="node,node_type\nx,a\n")
             take(tmp_path, "tree", load_nodes=nodes, ingest_power=log)
+
+
+def test_feeds_are_listed_and_a_late_one_says_why(operator: Client) -> None:
+    assert b'id="feeds"' not in operator.get("/operations/").content
+    cluster = Cluster.objects.create(name="fed")
+    now = timezone.now()
+    late = Feed(cluster=cluster, name="fed-jobs", kind="slurm-jobs", every_s=60, late_after_s=600)
+    late.cursor_ms, late.failures, late.last_error = ms_from_datetime(now) - 7_200_000, 3, "sacct ended with 1: refused"
+    late.save()
+    Feed.objects.create(
+        cluster=cluster, name="fed-gpus", kind="slurm-gpus", every_s=60, late_after_s=600,
+        cursor_ms=ms_from_datetime(now), last_report={"stored": 4, "notes": ["comments don't come"]},
+    )  # fmt: skip
+    page = operator.get("/operations/").content.decode()
+    assert "1 feed is late" in page
+    assert page.index("fed-jobs") < page.index("fed-gpus")
+    assert "sacct ended with 1: refused" in page
+    assert "comments don&#x27;t come" in page
+    assert page.count('class="status bad"') == 1

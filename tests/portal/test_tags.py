@@ -334,3 +334,17 @@ def test_the_admin_changes_rules_by_the_same_way(site: None, olga: Client) -> No
     assert olga.post(f"/admin/measurements/tagrule/{row.pk}/delete/", {"post": "yes"}).status_code == 302
     retag_due(timezone.now())
     assert job().workload == ""
+
+
+def test_who_changed_which_rule_stands_below_the_rules(olga: Client) -> None:
+    said = {"field": "name", "pattern": "^nnu", "workload": "nnunet", "enabled": "on", "store": "1"}
+    assert "Nobody has changed a rule" in text(olga, RULES)
+    assert olga.post(f"{RULES}new/", said).status_code == 302
+    rule = TagRule.objects.get()
+    assert olga.post(f"{RULES}{rule.pk}/", said | {"pattern": "^nnunet"}).status_code == 302
+    assert olga.post(f"{RULES}{rule.pk}/change/", {"do": "off"}).status_code == 302
+    assert olga.post(f"{RULES}{rule.pk}/change/", {"do": "delete"}).status_code == 302
+    below = text(olga, RULES).partition("Who changed what")[2]
+    order = [below.index(f"olga {what}") for what in ("deleted", "changed enabled", "changed pattern", "added")]
+    assert order == sorted(order)
+    assert "name ~ ^nnunet" in below
