@@ -40,8 +40,7 @@ def note_projects(request: HttpRequest, names: Iterable[str], page: Page) -> Non
 def note_change(request: HttpRequest, row: Model, flag: int, said: str = "") -> None:
     """Note who changed what of the site's settings: where Django's own administration notes it, too."""
     assert request.user.pk is not None  # noqa: S101 - logged in
-    rows = type(row)._default_manager.filter(pk=row.pk)
-    LogEntry.objects.log_actions(request.user.pk, rows, flag, change_message=said, single_object=True)
+    LogEntry.objects.log_actions(request.user.pk, [row], flag, change_message=said, single_object=True)
 
 
 def noted(request: HttpRequest, rows: Iterable[Row], page: Page) -> Iterator[Row]:

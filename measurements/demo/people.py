@@ -73,7 +73,15 @@ STUDENT, LEADER, OPERATOR, SUSTAINABILITY = "alice", "victor", "olga", "susan"
 SECOND_OPERATOR = "omar"  # a leaderboard takes two
 LOOK_AS = {"student": STUDENT, "leader": LEADER, "operator": OPERATOR, "sustainability": SUSTAINABILITY}
 PERMISSIONS = {  # of the app `measurements`, beyond seeing one's own jobs; the operator also sees the admin
-    OPERATOR: ("view_operations", "view_all_jobs", "manage_factors", "manage_workloads", "publish_boards"),
+    OPERATOR: (
+        "view_operations",
+        "view_all_jobs",
+        "manage_factors",
+        "manage_workloads",
+        "publish_boards",
+        "add_token",
+        "change_token",
+    ),  # fmt: skip
     SECOND_OPERATOR: ("view_operations", "view_all_jobs", "manage_workloads", "publish_boards"),
     SUSTAINABILITY: ("view_operations", "manage_factors"),
 }

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib import messages
-from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from measurements.models import Token
 from measurements.selectors.tokens import token_states
 from measurements.services.tokens import TokenFault, make_token, revoke_token
+from portal.noting import note_change
 from portal.token_forms import TokenForm
 from portal.views.operators import operators_only
 
@@ -77,7 +78,7 @@ def new(request: HttpRequest) -> HttpResponse:
         except TokenFault:
             form.add_error("name", _("This cluster has a token of this name already."))
         else:
-            _note(request, token, ADDITION, "made")
+            note_change(request, token, ADDITION, "made")
             context |= {"token": token, "secret": secret}
     return render(request, "portal/operations/token_new.html", context)
 
@@ -89,14 +90,7 @@ def revoke(request: HttpRequest, token: int) -> HttpResponse:
     row = get_object_or_404(Token.objects.select_related("cluster"), pk=token)
     if request.method == "POST":
         if revoke_token(row, timezone.now()):
-            _note(request, row, CHANGE, "revoked")
+            note_change(request, row, CHANGE, "revoked")
         messages.success(request, _("%(name)s is revoked: nothing more is taken with it.") % {"name": row.name})
         return redirect("tokens")
     return render(request, "portal/operations/token_revoke.html", {"token": row})
-
-
-def _note(request: HttpRequest, token: Token, flag: int, what: str) -> None:
-    """Who did it stands in the admin's log, as of everything else that operators change there."""
-    who = request.user.pk
-    if who is not None:  # these pages are for people who are logged in
-        LogEntry.objects.log_actions(who, [token], flag, change_message=what, single_object=True)
