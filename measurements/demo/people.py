@@ -81,7 +81,7 @@ PERMISSIONS = {  # of the app `measurements`, beyond seeing one's own jobs; the 
         "publish_boards",
         "add_token",
         "change_token",
-    ),  # fmt: skip
+    ),
     SECOND_OPERATOR: ("view_operations", "view_all_jobs", "manage_workloads", "publish_boards"),
     SUSTAINABILITY: ("view_operations", "manage_factors"),
 }
