@@ -15,7 +15,7 @@ from tests.pipeline.site import Farm, Site
 COMPUTE = "measurements.services.attribution.attribute_node"
 COMMIT = "measurements.services.ingest_power._commit"
 ADDING_UP = "measurements.services.rollups.type_days"
-MARK_DAYS = "measurements.services.ingest_power.mark_rolled_up_days"
+MARK_DAYS = "measurements.services.reach.mark_rolled_up_days"
 SMALL_BLOCKS = {"measurements.services.attribution.BLOCK_NODES": 2, "measurements.services.rollups.JOBS_AT_ONCE": 5}
 FIRST_DAY = "2026-03-01"
 FOREIGN_CLAIM = """
