@@ -50,9 +50,10 @@ def test_an_administrator_goes_everywhere_and_each_place_is_there(client: Client
     assert [client.get(address, follow=True).status_code for address, _name, _mark in found] == [200] * len(names)
 
 
+@pytest.mark.django_db
 def test_a_simulated_cluster_says_which_of_its_months_are_still_being_booked(client: Client, own_var: Path) -> None:
     def said() -> bool:
-        return "Its months before 30 August 2025 are still being booked" in client.get("/login/").content.decode()
+        return "Its months before 30 Aug 2025 are still being booked" in client.get("/login/").content.decode()
 
     with override_settings(JOULEBOOK_DEMO=True):
         assert not said()
