@@ -25,6 +25,7 @@ from measurements.models.cluster import (
     NodeType,
     PolicyPeriod,
 )
+from measurements.models.doubts import DirtyDoubt, Doubt
 from measurements.models.feeds import Feed, GpuHold, GpuPlace, Token
 from measurements.models.jobs import Allocation, Job, JobQuerySet, Run
 from measurements.models.ledger import (
@@ -78,9 +79,11 @@ __all__ = [
     "Digest",
     "DigestChoice",
     "DirtyDay",
+    "DirtyDoubt",
     "DirtyJob",
     "DirtyNodeDay",
     "Dismissal",
+    "Doubt",
     "Edition",
     "FactorImport",
     "Feed",

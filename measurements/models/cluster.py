@@ -40,6 +40,9 @@ class Cluster(models.Model):
     longest_run_ms = models.BigIntegerField(
         default=0, help_text="Longest run seen [ms]: bounds the search for overlaps."
     )
+    plausibility = models.JSONField(
+        default=dict, blank=True, help_text="Of rules that are not as by default: refuse, report or off, by name."
+    )
 
     objects = ClusterQuerySet.as_manager()
 
@@ -162,6 +165,9 @@ class NodeConfig(models.Model):
     idle_w = models.FloatField(null=True, blank=True, help_text="Idle power of the node without its GPUs [W].")
     rated_w = models.FloatField(null=True, blank=True, help_text="Rated power of the node without its GPUs [W].")
     ceiling_w = models.FloatField(null=True, blank=True, help_text="No reading of its meter can be above this [W].")
+    floor_w = models.FloatField(
+        null=True, blank=True, help_text="No reading of its meter can be below this while it has power [W]."
+    )
     gpu_idle_w = models.FloatField(
         null=True, blank=True, help_text="Power of one of its GPUs without work [W]: tells idle GPUs from busy ones."
     )

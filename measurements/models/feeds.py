@@ -28,6 +28,7 @@ class Token(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True, help_text="To the minute.")
     newest_ms = models.BigIntegerField(null=True, blank=True, help_text="Newest reading sent with it [ms since 1970].")
     late_after_s = models.PositiveIntegerField(null=True, blank=True, help_text="Silent for longer [s]: late.")
+    alerted_at = models.DateTimeField(null=True, blank=True, help_text="When the operators were told that it is late.")
 
     class Meta:
         ordering = ["cluster", "name"]
@@ -69,6 +70,7 @@ class Feed(Leased):
     last_ok_at = models.DateTimeField(null=True, blank=True)
     last_error = models.TextField(blank=True)
     last_report = models.JSONField(default=dict, help_text="What the last turn did: read, stored, refused …")
+    alerted_at = models.DateTimeField(null=True, blank=True, help_text="When the operators were told that it is late.")
 
     class Meta:
         ordering = ["cluster", "name"]

@@ -73,6 +73,9 @@ class Quarantine(models.Model):
     first_line = models.BigIntegerField()
     example = models.TextField(blank=True, help_text="What the first such line held, and what to do.")
     lines = models.BinaryField(help_text="gzip: the refused lines, each as 'number<TAB>text'.")
+    replayed_at = models.DateTimeField(null=True, blank=True, help_text="When its lines were last tried again.")
+    replayed_by = models.CharField(max_length=255, blank=True)
+    replayed = models.BigIntegerField(default=0, help_text="Lines of it that went in since.")
 
     class Meta:
         ordering = ["batch", "first_line"]

@@ -24,6 +24,9 @@ class Intake(Leased):
         STATES = "states", _("node states")
 
     class State(models.TextChoices):
+        TRYING = "trying", _("to be tried")
+        TRIED = "tried", _("tried: awaits a decision")
+        WITHDRAWN = "withdrawn", _("withdrawn")
         QUEUED = "queued", _("waiting")
         DONE = "done", _("done")
         FAILED = "failed", _("failed")
@@ -33,7 +36,11 @@ class Intake(Leased):
     source = models.CharField(max_length=1024, help_text="File name as given.")
     path = models.CharField(max_length=512, unique=True, help_text="Where it lies, below JOULEBOOK_VAR.")
     options = models.JSONField(default=dict, help_text="What the operator said, as the command's options are called.")
-    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
+    state = models.CharField(max_length=9, choices=State.choices, default=State.QUEUED)
+    given_by = models.CharField(max_length=255, blank=True, help_text="Who gave it on the page; else empty.")
+    size_bytes = models.BigIntegerField(null=True, blank=True)
+    done_bytes = models.BigIntegerField(null=True, blank=True, help_text="How much of it has been read.")
+    preview = models.JSONField(default=dict, help_text="What a dry run found: form, units, nodes, span, refusals.")
     attempts = models.PositiveSmallIntegerField(default=0, help_text="How often somebody began with it.")
     faults = models.PositiveSmallIntegerField(default=0, help_text="How often that ended in an unexpected error.")
     error = models.TextField(blank=True, help_text="Why nothing of it was taken, or why it is tried again.")
