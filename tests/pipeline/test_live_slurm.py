@@ -9,10 +9,13 @@ from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
+from pytest_django.live_server_helper import LiveServer
 
 from measurements.domain.units import MS_PER_S, ms_from_datetime
 from measurements.models import (
@@ -22,16 +25,19 @@ from measurements.models import (
     Cluster,
     Feed,
     GpuHold,
+    GpuPlace,
     Job,
     Membership,
     Node,
     NodeState,
     Project,
     Run,
+    Token,
 )
 from measurements.parsers.source import Source
 from measurements.services.feeds import Ended, add, ask
 from measurements.services.taking import take
+from measurements.services.tokens import make_token
 from tests.pipeline.slurm_story import ODD_NAME, Story, play
 from tests.services.slurm_handle import CLUSTER, NODES, Slurm, until
 
@@ -312,6 +318,33 @@ def test_slurmrestd_tells_the_same_jobs(story: Story) -> None:
     by_sacct = feed(slurm, "slurm-jobs")
     turn(by_sacct)
     assert {row[:7] for row in stored()} == told  # the other way adds no job
+
+
+def test_the_prolog_tells_which_gpus_a_job_holds(
+    story: Story, live_server: LiveServer, own_var: Path, tmp_path: Path
+) -> None:
+    slurm = story.slurm
+    cluster = described(slurm)
+    _, secret = make_token(cluster, "prologs", [Token.Scope.JOBS_WRITE], by="olga", now=now())
+    for index in range(4):
+        GpuPlace.objects.create(node=Node.objects.get(name="n2"), index=index, uuid=f"GPU-n2-{index}")
+    with pytest.raises(HTTPError, match="401"):  # the first request of a server takes long
+        urlopen(Request(f"{live_server.url}/api/v1/gpu-holds", data=b"{}"), timeout=60)  # noqa: S310
+    install_prolog(slurm, live_server.url, secret)
+    try:
+        raw = slurm.submit("--nodelist=n2", "--gres=gpu:2", "--job-name=prolog", script="sleep 60")
+        slurm.wait(raw, "RUNNING")
+        until((slurm.home / "told").exists, 45, "the prolog has told")  # the database is the server's until then
+    finally:
+        slurm.script("prolog.sh", "exit 0")
+    holds = GpuHold.objects.filter(job_id=raw)
+    assert holds.count() == 2
+    assert {(hold.node_name, hold.via, hold.gpu[:7]) for hold in holds} == {("n2", "prolog", "GPU-n2-")}
+    until(lambda: f"{raw}|RUNNING" in slurm.sacct("-X", "--format=JobID,State", f"-j{raw}"), 20, "in accounting")
+    turn(feed(slurm, "slurm-jobs"))
+    row = Allocation.objects.get(run__job__raw_id=raw)
+    assert row.gpu_mask == slurm_indices(slurm)[int(raw), "n2"]
+    slurm.call("scancel", raw)
 
 
 def install_prolog(slurm: Slurm, url: str, secret: str) -> None:

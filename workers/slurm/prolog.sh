@@ -11,10 +11,12 @@
 
 [ "$1" = send ] || {
     [ -n "$SLURM_JOB_GPUS$SLURM_STEP_GPUS" ] || exit 0
-    # Slurm ends what a prolog leaves behind in its process group: this one gets its own.
-    setsid "$0" send </dev/null >/dev/null 2>&1 &
+    # Slurm kills what a prolog leaves behind in its process group: this one gets its own. The substitution waits until
+    # the other half has closed its output, which it does first of all: by then it is out of the group.
+    started=$(setsid "$0" send </dev/null 2>/dev/null &)
     exit 0
 }
+exec >/dev/null
 
 settings=${JOULEBOOK_SETTINGS:-/etc/joulebook/slurm.env}
 [ -r "$settings" ] && . "$settings"
