@@ -91,6 +91,13 @@ class Migration(migrations.Migration):
                 max_length=9,
             ),
         ),
+        migrations.AlterField(
+            model_name="segment",
+            name="level",
+            field=models.PositiveSmallIntegerField(
+                default=0, help_text="0 as ingested, 1 folded, 2 compacted, 3 pushed."
+            ),
+        ),
         migrations.CreateModel(
             name="DirtyDoubt",
             fields=[

@@ -46,7 +46,7 @@ class Segment(models.Model):
     cluster = models.ForeignKey(Cluster, models.CASCADE, related_name="segments")
     day = models.DateField()
     batch_no = models.BigIntegerField(help_text="Newest batch in it: where two segments differ, the greater wins.")
-    level = models.PositiveSmallIntegerField(default=0, help_text="0 as ingested, 1 folded, 2 compacted.")
+    level = models.PositiveSmallIntegerField(default=0, help_text="0 as ingested, 1 folded, 2 compacted, 3 pushed.")
     unique = models.BooleanField(help_text="No instant of a channel comes twice in it.")
     rows = models.BigIntegerField()
     bytes = models.BigIntegerField()

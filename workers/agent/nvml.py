@@ -151,31 +151,29 @@ class Nvml(Source):
             self._wait_s = FIRST_WAIT_S
 
     def processes(self) -> list[tuple[str, int]]:
-        """UUID of the GPU or MIG instance, and process id, of all that computes now."""
+        """UUID of the GPU, whole or split (MIG), and process id, of all that computes now."""
         with self._lock:
             return [pair for gpu in self.gpus for pair in self._computing(gpu)]
 
     def _computing(self, gpu: Gpu) -> list[tuple[str, int]]:
         try:
             found = []
-            for uuid, handle in self._parts(gpu):
-                found += [(uuid, one.pid) for one in self._ask("nvmlDeviceGetComputeRunningProcesses", handle)]
+            for handle in self._parts(gpu):
+                running = self._ask("nvmlDeviceGetComputeRunningProcesses", handle)
+                found += [(gpu.channel.uuid, one.pid) for one in running]
         except NvmlFault as fault:
             self.trouble.begin(f"nvml processes of {gpu.channel.name}", _words(fault))
             return []
         self.trouble.end(f"nvml processes of {gpu.channel.name}")
         return found
 
-    def _parts(self, gpu: Gpu) -> list[tuple[str, Any]]:
-        """The board, or the instances it is split into."""
+    def _parts(self, gpu: Gpu) -> list[Any]:
+        """Handles of the board, or of the instances it is split into."""
         if not gpu.channel.mig:
-            return [(gpu.channel.uuid, gpu.handle)]
-        out = []
-        for index in range(self._ask("nvmlDeviceGetMaxMigDeviceCount", gpu.handle)):
-            uuid = self._instance(gpu.handle, index)
-            if uuid:
-                out.append((uuid, self._ask("nvmlDeviceGetMigDeviceHandleByIndex", gpu.handle, index)))
-        return out
+            return [gpu.handle]
+        most = self._ask("nvmlDeviceGetMaxMigDeviceCount", gpu.handle)
+        places = [index for index in range(most) if self._instance(gpu.handle, index)]
+        return [self._ask("nvmlDeviceGetMigDeviceHandleByIndex", gpu.handle, index) for index in places]
 
     def _ask(self, function: str, *arguments: Any) -> Any:
         return nvml_library.call(self._library, function, *arguments)

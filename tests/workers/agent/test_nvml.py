@@ -146,12 +146,12 @@ def test_a_node_without_a_driver_has_no_gpus_and_no_trouble(nvml: Ask, driver: D
     assert troubles(nvml) == ({}, {})
 
 
-def test_processes_are_told_with_their_gpu_or_instance(nvml: Ask, driver: Driver) -> None:
+def test_processes_are_told_with_their_gpu_be_it_whole_or_split(nvml: Ask, driver: Driver) -> None:
     driver.boards[1].mig = ("MIG-1", "MIG-2")
     driver.processes = [("GPU-a", 100), ("GPU-a", 101), ("MIG-2", 102)]
     driver.write()
     nvml("look")
-    assert nvml("processes") == [["GPU-a", 100], ["GPU-a", 101], ["MIG-2", 102]]
+    assert nvml("processes") == [["GPU-a", 100], ["GPU-a", 101], ["GPU-b", 102]]
 
 
 def _read(nvml: Ask) -> list[tuple[str, int]]:
