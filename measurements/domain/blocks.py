@@ -40,13 +40,17 @@ def may_show_to_each(parts: FloatArray, k: int) -> bool:
     if len(held) <= max(k, FEWEST_EVER):
         return False
     whole, (first, second, third) = float(held.sum()), held[:3].tolist()
-    left = [
-        (whole, first, second),
-        (whole - first, second, third),
-        (whole - second, first, third),
-        (whole - third, first, second),
-    ]
-    return all(one <= LARGEST_ONE * rest and one + two <= LARGEST_TWO * rest for rest, one, two in left)
+    return (
+        _hidden(whole - first, second, third)  # most often the worst
+        and _hidden(whole - second, first, third)
+        and _hidden(whole - third, first, second)
+        and _hidden(whole, first, second)
+    )
+
+
+def _hidden(rest: float, one: float, two: float) -> bool:
+    """Whether the two largest don't make most of what is left."""
+    return one <= LARGEST_ONE * rest and one + two <= LARGEST_TWO * rest
 
 
 def crowd_blocks(person: IntArray, energy_j: FloatArray, month: IntArray, open_month: int, k: int) -> IntArray:

@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from measurements.domain.blocks import may_show_to_each, told
-from measurements.domain.comparison import Interval, Rank, Spread, ranks, spread, spread_of
+from measurements.domain.comparison import Interval, Rank, Spread, median_of, ranks, spread, spread_of
 from measurements.domain.job_columns import Jobs
 from measurements.domain.scopes import MeterScope, common
 from measurements.domain.workload_groups import Cell, Kind, Whose
@@ -127,8 +127,8 @@ def _figures(name: str, of_type: Jobs, k: int) -> TypeFigures | None:
         runtime_s=spread_of(runtime),
         per_unit_j=per_unit,
         estimated=spread(energy[known] / estimate[known]),
-        estimate_j=float(np.median((estimate / by)[known])) if known.all() else None,
-        per_unit_s=float(np.median(runtime / by)) if per_unit else None,
+        estimate_j=median_of((estimate / by)[known]) if known.all() else None,
+        per_unit_s=median_of(runtime / by) if per_unit else None,
         idle=_idle(jobs, k),
         accelerated=bool((jobs["gpus"] > 0).any()),
         scope=common(MeterScope(int(scope)) for scope in np.unique(jobs["scope"]).tolist()),
@@ -175,9 +175,8 @@ def _idle(jobs: Jobs, k: int) -> Idle | None:
         return None
     idle, energy = known.number("gpu_idle_j"), known.number("energy_j")
     per_unit = (energy - idle) / known.number("work")
-    return Idle(
-        float(idle.sum()), float(energy.sum()), float(np.median(per_unit)) if np.isfinite(per_unit).all() else None
-    )
+    middle = median_of(per_unit) if np.isfinite(per_unit).all() else None
+    return Idle(float(idle.sum()), float(energy.sum()), middle)
 
 
 def _tells_of_one(known: Jobs, k: int) -> bool:

@@ -19,7 +19,6 @@ FEWEST_OWN = 3  # of one's own jobs, before figures are made of them
 CELL = ["phase", "size", "target", "measure"]
 GROUP = [*CELL, "node_type"]
 MEASURED = ("metered", "apportioned", "coarse")
-_DONE_WITH = ("unit", "state", "quality", "coverage", "excused")  # as soon as jobs are sorted out
 
 
 class Kind(StrEnum):
@@ -66,7 +65,7 @@ def sorted_out(rows: Jobs) -> Jobs:
     known = np.isfinite(work) & (work > 0)
     measured = rows.among("quality", MEASURED) & (rows["coverage"] >= FULL_COVERAGE)
     measured &= (energy > 0) & (rows["runtime_s"] > 0)
-    found = Jobs({name: values for name, values in rows.columns.items() if name not in _DONE_WITH}).having(
+    found = rows.having(
         kind=_kind(rows, measured),
         measure=np.where(known, np.where(unit == "", NO_UNIT, unit), ""),
         per_unit_j=np.divide(energy, work, out=np.full(len(rows), np.nan), where=known),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from django.core.exceptions import EmptyResultSet
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 
@@ -41,12 +41,17 @@ def columns_of(rows: QuerySet[Any, tuple[Any, ...]], count: int) -> list[list[An
         sql, values = rows.query.get_compiler(rows.db).as_sql()
     except EmptyResultSet:
         return columns
-    with connections[rows.db].cursor() as cursor:
+    columns_by(sql, values, columns, rows.db)
+    return columns
+
+
+def columns_by(sql: str, values: Sequence[Any], columns: Sequence[list[Any]], alias: str = DEFAULT_DB_ALIAS) -> None:
+    """The same of a query's text, put behind what the columns have."""
+    with connections[alias].cursor() as cursor:
         cursor.execute(sql, values)
         while lot := cursor.fetchmany(SMALL_LOT):
             for column, part in zip(columns, zip(*lot, strict=True), strict=True):
                 column.extend(part)
-    return columns
 
 
 def plain(field: str) -> Coalesce:

@@ -84,9 +84,8 @@ def like_jobs(job: Job, viewer: Viewer, now: datetime) -> LikeJobs:
     tags = JobTags.objects.filter(job=job).first() or JobTags(job=job)
     unit = (tags.unit or NO_UNIT) if tags.work else ""
     cell = Cell(job.phase, tags.size, tags.target, unit)
-    jobs = WorkloadJob.objects.filter(workload=job.workload, phase=job.phase)
     labels = type_labels()
-    found = rows_for(viewer, jobs, cell, now, labels)
+    found = rows_for(viewer, job.workload, cell, now, labels)
     ran = WorkloadJob.objects.filter(pk=job.pk, node_type__isnull=False).values_list("node_type", flat=True)
     ran_on = next((labels.get(kind) for kind in ran if kind), None)
     others = found.where((found["kind"] == Kind.COMPARED) & (found["job"] != job.pk))

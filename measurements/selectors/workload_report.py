@@ -22,6 +22,7 @@ from measurements.domain.workload_groups import CELL, SEVERAL, Cell, Kind, Month
 from measurements.models import NodeType, WorkloadJob
 from measurements.models.workloads import Phase
 from measurements.selectors.workload_rows import Sampled, ended_between, workload_jobs
+from measurements.selectors.workload_sample import sample_of
 
 MOST_OF_A_GROUP = 400  # jobs of a phase on a node type: a median's interval is then some percent wide
 MOST_CELLS = 24  # combinations of phase, size, target and unit
@@ -115,12 +116,12 @@ def workload_report(viewer: Viewer, name: str, asked: Asked, now: datetime) -> W
     sees_all = viewer.has_perm("measurements.view_all_jobs")
     own_only = bool(asked.days) and not sees_all
     if sees_all:
-        taken = workload_jobs(_ended(jobs, asked, now), MOST_OF_A_GROUP)
-        rows = _named(taken, type_labels()).having(whose=Whose.ALL.value)
-        known = bool(taken.jobs) or jobs.exists()
+        taken = _seen(name, asked, now)
+        rows = _named(taken.rows, type_labels()).having(whose=Whose.ALL.value)
+        known = len(rows) > 0 or jobs.exists()
     else:
         reader = _Reader(viewer.get_username(), now, type_labels())
-        rows, taken = reader.own(jobs, asked) if own_only else reader.shown(jobs, asked)
+        rows, taken = reader.own(jobs, asked) if own_only else reader.shown(name, asked)
         known = len(rows) > 0 or known_to(reader.username, jobs, now)
     if not known:
         return None
@@ -137,11 +138,19 @@ def workload_report(viewer: Viewer, name: str, asked: Asked, now: datetime) -> W
     )
 
 
-def rows_for(viewer: Viewer, jobs: QuerySet[WorkloadJob], cell: Cell, now: datetime, labels: Labels) -> Jobs:
-    """Of some jobs of a workload those of a cell that figures for this viewer may be made of: four queries at most."""
+def rows_for(viewer: Viewer, workload: str, cell: Cell, now: datetime, labels: Labels) -> Jobs:
+    """The jobs of a workload's cell that figures for this viewer may be made of: four queries at most."""
     if viewer.has_perm("measurements.view_all_jobs"):
-        return _of_cell(_named(workload_jobs(jobs, MOST_OF_A_GROUP), labels).having(whose=Whose.ALL.value), cell)
-    return _Reader(viewer.get_username(), now, labels).shown(jobs, Asked(), cell)[0]
+        rows = sample_of(workload, MOST_OF_A_GROUP, cell.phase).rows
+        return _of_cell(_named(rows, labels).having(whose=Whose.ALL.value), cell)
+    return _Reader(viewer.get_username(), now, labels).shown(workload, Asked(), cell)[0]
+
+
+def _seen(workload: str, asked: Asked, now: datetime) -> Sampled:
+    """For whoever may see all jobs."""
+    if asked.span is Span.ALL and not asked.days:
+        return sample_of(workload, MOST_OF_A_GROUP)
+    return workload_jobs(_ended(WorkloadJob.objects.filter(workload=workload), asked, now), MOST_OF_A_GROUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +165,16 @@ class _Reader:
         """The reader's own jobs of a time."""
         mine = jobs.filter(username=self.username, end_ms__gte=0)  # all have: for SQLite to take the index of both
         taken = workload_jobs(_ended(mine, asked, self.now), MOST_OF_A_GROUP)
-        return _named(taken, self.labels).having(whose=Whose.OWN.value), taken
+        return _named(taken.rows, self.labels).having(whose=Whose.OWN.value), taken
 
-    def shown(self, jobs: QuerySet[WorkloadJob], asked: Asked, cell: Cell | None = None) -> tuple[Jobs, Sampled]:
+    def shown(self, workload: str, asked: Asked, cell: Cell | None = None) -> tuple[Jobs, Sampled]:
         """Others' jobs as far as they are released, else own ones. Blocks are made of all jobs, whatever is asked;
         those of the month that is not over have no part in anything."""
-        own, _ = self.own(jobs, asked)
-        taken = workload_jobs(jobs, MOST_OF_A_GROUP, halved=True)
-        over = Sampled(taken.rows.where(taken.rows["end_ms"] < open_since_ms(self.now)), taken.jobs)
+        phase = cell.phase if cell else None
+        jobs = WorkloadJob.objects.filter(workload=workload)
+        own, _ = self.own(jobs if phase is None else jobs.filter(phase=phase), asked)
+        taken = sample_of(workload, MOST_OF_A_GROUP, phase, halved=True)
+        over = taken.rows.where(taken.rows["end_ms"] < open_since_ms(self.now))
         k = settings.SMALLEST_GROUP
         rows = _worth_a_look(_of_cell(_named(over, self.labels), cell), k)
         return shown_to(rows, _of_cell(own, cell), self.username, _months(asked.span, self.now), k), taken
@@ -228,9 +239,9 @@ def type_labels() -> Labels:
     return {pk: f"{kind} ({cluster})" if used[kind] > 1 else kind for pk, cluster, kind in types}
 
 
-def _named(taken: Sampled, labels: Labels) -> Jobs:
-    names = [labels.get(kind, SEVERAL) for kind in taken.rows["node_type"].tolist()]
-    return sorted_out(taken.rows.having(node_type=np.array(names, object)))
+def _named(rows: Jobs, labels: Labels) -> Jobs:
+    names = [labels.get(kind, SEVERAL) for kind in rows["node_type"].tolist()]
+    return sorted_out(rows.having(node_type=np.array(names, object)))
 
 
 def _parts(jobs: Jobs, asked: Asked) -> tuple[Part, ...]:
