@@ -5,7 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 HOST ?= 127.0.0.1
-TEST_PROCESSES ?= 2
+# More than two cores have: some tests wait for the clock.
+TEST_PROCESSES ?= 3
 AGENT ?= dist/joulebook-agent.pyz
 ARGS ?=
 export JOULEBOOK_SITE_URL ?= http://localhost:$(PORT)
@@ -59,6 +60,8 @@ agent: $(VENV)/.locked
 	@$(BIN)/python -m workers.agent.build "$(AGENT)"
 	@$(BIN)/python -I -S "$(AGENT)" --version > /dev/null
 
+# Python keeps what it has compiled, whatever the environment says: the tests start hundreds of processes.
+test fuzz bench screenshots: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.locked-dev
 	@$(BIN)/python -m tests.services.install
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import override_settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from measurements.services.directories import forget_directories
-from tests.services.fixtures import chromium, postgres, postgres_url, redis_service, redis_url, slurm
+from tests.order import spread
+from tests.services.fixtures import (
+    chromium,
+    postgres,
+    postgres_site_url,
+    postgres_url,
+    redis_service,
+    redis_url,
+    slurm,
+)
+from tests.services.once import begin_run, end_run
+from tests.services.tables import sqlite_tables
 
-__all__ = ["chromium", "postgres", "postgres_url", "redis_service", "redis_url", "slurm"]
+__all__ = ["chromium", "postgres", "postgres_site_url", "postgres_url", "redis_service", "redis_url", "slurm"]
 ROOT = Path(__file__).resolve().parent.parent
 
 hypothesis_settings.register_profile("dev", max_examples=30, deadline=None)
@@ -56,9 +70,37 @@ def _no_skip(report: Report) -> Report:
     return report
 
 
-def pytest_unconfigure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    """What several test processes share has a folder, made by the one that starts them."""
+    if not hasattr(config, "workerinput"):
+        begin_run()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of several processes each begins with a test that takes long."""
+    if hasattr(config, "workerinput"):
+        order = spread([item.nodeid for item in items], config.workerinput["workercount"])
+        items[:] = [items[place] for place in order]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
     """A test process may end without its exit functions: what tests/settings.py made goes here."""
     shutil.rmtree(os.environ["JOULEBOOK_VAR"], ignore_errors=True)
+    if not hasattr(config, "workerinput"):
+        end_run()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """The test database, in memory, has its tables before Django would migrate it: they are made once a run."""
+    tables = sqlite_tables(tmp_path_factory.mktemp("tables") / "tables.sqlite3")
+    name: str = getattr(connection.creation, "_get_test_db_name")()  # noqa: B009 - not in its types
+    with closing(sqlite3.connect(tables)) as migrated, closing(sqlite3.connect(name, uri=True)) as here:
+        migrated.backup(here)
+        yield
 
 
 @dataclass(frozen=True)

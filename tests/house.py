@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS = ("JOULEBOOK_", "DJANGO_", "PYTEST_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHONPATH", "DATABASE_URL", "REDIS_URL")
+OURS = (
+    *("JOULEBOOK_", "DJANGO_", "PYTEST_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"),
+    *("DATABASE_URL", "REDIS_URL"),
+)
 OPTIONS_OF_MAKE = (
     "VENV",
     "BIN",

@@ -29,6 +29,7 @@ GROUPS = (
     "serving",
     "open_day",
     "push",
+    "bmcs",
     "browser",
     "agent",
     "large",
@@ -77,9 +78,9 @@ def _scratch_site(folder: Path) -> None:
     os.environ["JOULEBOOK_VAR"] = str(folder / "var")
     os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
     django.setup()
-    from django.core.management import call_command
+    from tests.services.tables import sqlite_tables
 
-    call_command("migrate", verbosity=0)
+    sqlite_tables(folder / "var" / "joulebook.sqlite3")
 
 
 def _conditions(scale: str) -> str:

@@ -23,13 +23,26 @@ class Scale:
     many_jobs: int  # of the year that pages are measured on
     users: int
     repeats: int = 3
+    requests: int = 20  # of each page
+    drawn_users: int = 100  # whose pages are asked for, of all users
 
 
 FULL = Scale(
     "full", nodes=1_000, large_nodes=10_000, small_nodes=100, row_samples=200_000, many_jobs=1_000_000, users=2_000
 )
 QUICK = Scale("quick", nodes=100, large_nodes=500, small_nodes=50, row_samples=50_000, many_jobs=100_000, users=200)
-TINY = Scale("tiny", nodes=8, large_nodes=16, small_nodes=8, row_samples=500, many_jobs=2_000, users=20)
+TINY = Scale(
+    "tiny",
+    nodes=8,
+    large_nodes=16,
+    small_nodes=8,
+    row_samples=500,
+    many_jobs=2_000,
+    users=20,
+    repeats=1,
+    requests=2,
+    drawn_users=5,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,6 @@ from tests.bench.many_jobs import CLUSTER, HEAVY_USER, USUAL_USER, make
 
 BOUND_MS = 100.0
 BOUND_QUERIES = 10
-REQUESTS = 20
-DRAWN_USERS = 100
 MONTH = "first=2025-02-09&last=2025-03-10"
 OPERATOR = "operator"
 PERMISSIONS = ("view_all_jobs", "view_operations")
@@ -48,7 +46,7 @@ def page_rows(scale: Scale) -> list[Row]:
     for page in pages(scale.many_jobs):
         client = clients[page.viewer]
         queries[page.what] = queries_of(client, page.url)
-        milliseconds = median_s(lambda client=client, url=page.url: client.get(url), REQUESTS) * 1e3  # type: ignore[misc]
+        milliseconds = median_s(lambda client=client, url=page.url: client.get(url), scale.requests) * 1e3  # type: ignore[misc]
         rows.append(Row(f"{page.what}, {scale.many_jobs:,} jobs", milliseconds, "ms", BOUND_MS))
     operations = queries.pop("operations", None)  # shows many tables, and is no page of jobs
     if operations is not None:
@@ -85,7 +83,7 @@ def pages(jobs: int) -> Iterator[Page]:
 def _every_user(scale: Scale) -> list[Row]:
     """Pages of usage of users drawn at random: the 95th percentile of one request each, after a first one."""
     draw = random.Random(3)
-    names = [f"u{draw.randrange(scale.users):04d}" for _ in range(min(DRAWN_USERS, scale.users))]
+    names = [f"u{draw.randrange(scale.users):04d}" for _ in range(min(scale.drawn_users, scale.users))]
     clients = [client_of(User.objects.get_or_create(username=name)[0]) for name in names]
     rows = []
     for what, url in OF_EVERYBODY.items():

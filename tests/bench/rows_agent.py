@@ -17,7 +17,7 @@ from workers.agent.build import build
 
 CPU_PERCENT, MEMORY_MB = 0.1, 40.0
 GPUS = 8
-SECONDS = {"full": 120.0, "quick": 30.0, "tiny": 3.0}
+SECONDS = {"full": 120.0, "quick": 30.0, "tiny": 1.0}
 HZ = {"interval_s": "1", "send_every_s": "10"}
 
 

@@ -16,7 +16,7 @@ EVERY_S = 10.0
 def rows(world: World) -> list[Row]:
     """A full disk for ten seconds at a third, a kill at two thirds."""
     nodes = world.scale.nodes
-    seconds = {FULL.name: 600.0, QUICK.name: 90.0}.get(world.scale.name, 12.0)
+    seconds = {FULL.name: 600.0, QUICK.name: 90.0}.get(world.scale.name, 6.0)
     every_s = EVERY_S if seconds > 60 else 1.0
     with push_site() as site:
         result = run(site, nodes, int(seconds / every_s), every_s, full_s=min(10.0, seconds / 6))

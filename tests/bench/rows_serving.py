@@ -26,7 +26,7 @@ from django.urls import reverse
 
 from measurements.models import Cluster, DirtyJob, DirtyNodeDay
 from tests.bench.generate import SLOTS_PER_DAY, jobs_of_day, write_jobs_csv, write_power_csv
-from tests.bench.harness import QUICK, Row
+from tests.bench.harness import QUICK, TINY, Row
 from tests.bench.world import DAY, World, load_cluster
 from tests.services.process import free_port, running
 
@@ -44,13 +44,14 @@ def rows(world: World) -> list[Row]:
     assert world.attribute_s
     viewer = User.objects.get_or_create(username=VIEWER)[0]
     cookie = _cookie(viewer)
-    with _serving(world, thread=False) as port, _Reader(port, cookie) as reader:
+    pause_s = PAUSE_S if world.scale is not TINY else 10 * PAUSE_S
+    with _serving(world, thread=False) as port, _Reader(port, cookie, pause_s) as reader:
         time.sleep(IDLE_S if world.scale.nodes >= QUICK.nodes else 1.0)
         at_rest = reader.taken()
         began = time.perf_counter()
         cluster = _day_by_commands(world, "serving1", book=True)
         busy_s, by_commands = time.perf_counter() - began, reader.taken()
-    with _serving(world, thread=True) as port, _Reader(port, cookie) as reader:
+    with _serving(world, thread=True) as port, _Reader(port, cookie, pause_s) as reader:
         cluster = _day_by_commands(world, "serving2", book=False)
         reader.taken()
         _until_booked(cluster)
@@ -70,8 +71,8 @@ def _p95_ms(waits: Waits) -> float:
 class _Reader:
     """Somebody who reads one page after the other, and how long each took."""
 
-    def __init__(self, port: int, cookie: str) -> None:
-        self.port, self.cookie = port, cookie
+    def __init__(self, port: int, cookie: str, pause_s: float) -> None:
+        self.port, self.cookie, self.pause_s = port, cookie, pause_s
         self.waits: Waits = []
         self.faults: list[str] = []
         self.stopping = threading.Event()
@@ -103,7 +104,7 @@ class _Reader:
                 began = time.perf_counter()
                 self._get(url)
                 self.waits.append(time.perf_counter() - began)
-                time.sleep(PAUSE_S)
+                time.sleep(self.pause_s)
 
     def _get(self, url: str) -> None:
         link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)

@@ -20,6 +20,7 @@ GROUPS = {
     "serving": "commands ingest and book",
     "open_day": "curve",
     "push": "pushed: rate",
+    "bmcs": "a turn after it",
     "browser": "first view",
     "agent": "node agent",
     "large": "peak memory",

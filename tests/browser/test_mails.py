@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from selenium.webdriver.common.by import By
 
 from measurements.demo.people import STUDENT
 from tests.browser.looking import Reader, View
+from tests.browser.site_people import days_of_site
 from tests.browser.test_every_page import status
 from tests.services.binaries import CHROMIUM
 from tests.services.browser import DESKTOP, PHONE
 from tests.services.demo_site import DemoSite, demo_site
 from tests.services.fixtures import chromium_here, programs
 
-DAYS = 12  # a whole week lies in them
 VIEWS = (
     View("desktop-dark", DESKTOP, dark=True, language="de"),
     View("phone-light", PHONE, dark=False, language="en-gb"),
@@ -25,9 +26,9 @@ VIEWS = (
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[DemoSite]:
-    """A demo."""
+    """A demo of its own: the test changes it."""
     programs(CHROMIUM)
-    with demo_site(DAYS) as served:
+    with demo_site(days_of_site(datetime.now(UTC).date())) as served:
         yield served
 
 

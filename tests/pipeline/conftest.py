@@ -10,13 +10,14 @@ import pytest
 
 from tests.pipeline.rich_input import write_history, write_nodes
 from tests.pipeline.site import Farm, Site, farm
+from tests.services.tables import sqlite_tables
 
 
 @pytest.fixture(scope="session")
 def sqlite_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     """Sites on SQLite."""
     folder = tmp_path_factory.mktemp("sqlite-farm")
-    with farm(f"sqlite:///{folder / 'template.sqlite3'}", folder) as found:
+    with farm(f"sqlite:///{sqlite_tables(folder / 'template.sqlite3')}", folder) as found:
         yield found
 
 
@@ -24,7 +25,7 @@ def sqlite_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
 def postgres_farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     """Sites on a private PostgreSQL."""
     server = request.getfixturevalue("postgres")
-    with farm(server.new_database(), tmp_path_factory.mktemp("postgres-farm")) as found:
+    with farm(server.new_site(), tmp_path_factory.mktemp("postgres-farm")) as found:
         yield found
 
 

@@ -11,8 +11,11 @@ A task is ["manage", argv…] or the name of a service below. What a child says 
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import os
+import pkgutil
 import signal
 import sys
 import time
@@ -28,6 +31,15 @@ import django
 
 Request = dict[str, Any]
 POLL_S = 0.005
+PR_SET_PDEATHSIG = 1
+COMMANDS = ("measurements.management.commands", "portal.management.commands")
+WARM = (
+    "django.db.backends.postgresql.base",
+    "django.db.backends.sqlite3.base",
+    "measurements.services.digests",
+    "tests.pipeline.ledger_dump",
+    "workers.work",
+)
 
 
 class Countdown:
@@ -243,15 +255,23 @@ def child(request: Request) -> int:
 
 
 def start(request: Request) -> dict[str, int]:
-    """Fork a child."""
-    pid = os.fork()
+    """Fork a child; it does not outlive this process, not even one that pauses when its test fails."""
+    parent, pid = os.getpid(), os.fork()
     if pid:
         return {"pid": pid}
     code = 70
     try:
+        end_with(parent)
         code = child(request)
     finally:
         os._exit(code)
+
+
+def end_with(parent: int) -> None:
+    """This process is killed when its parent ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before it was asked
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def wait(request: Request) -> dict[str, int]:
@@ -265,19 +285,22 @@ def wait(request: Request) -> dict[str, int]:
     return {"code": os.waitstatus_to_exitcode(status), "signal": killed, "peak_kib": usage.ru_maxrss}
 
 
+def warm() -> None:
+    """Import before the first fork what commands would import one by one, each time."""
+    from django.core.checks import run_checks
+
+    django.setup()
+    run_checks()  # the addresses, hence all pages
+    packages = [import_module(name) for name in COMMANDS]
+    commands = (f"{one.__name__}.{name}" for one in packages for _, name, _ in pkgutil.iter_modules(one.__path__))
+    for name in (*commands, *WARM):
+        import_module(name)
+
+
 def main() -> None:
     """Serve until standard input ends."""
-    django.setup()
-    import measurements.management.commands.attribute
-    import measurements.management.commands.energy
-    import measurements.management.commands.ingest_jobs
-    import measurements.management.commands.ingest_power
-    import measurements.management.commands.load_nodes
-    import measurements.management.commands.seal
-    import measurements.management.commands.tend
-    import measurements.services.digests  # noqa: F401 - warm before the first fork
-    import tests.pipeline.ledger_dump  # noqa: F401 - likewise
-
+    warm()
+    gc.freeze()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     for line in sys.stdin:
         request = json.loads(line)

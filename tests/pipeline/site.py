@@ -18,6 +18,8 @@ from typing import Any
 
 import psycopg
 
+from tests.services.process import as_account
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 60
 
@@ -207,19 +209,26 @@ class Farm:
 
 @contextmanager
 def farm(url: str, folder: Path) -> Iterator[Farm]:
-    """A worker on a database address; the database is migrated first."""
+    """A worker on the address of a database that has its tables."""
     variables = {"DATABASE_URL": url, "JOULEBOOK_VAR": str(folder / "worker"), "JOULEBOOK_LOG_LEVEL": "ERROR"}
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("DATABASE_URL", "REDIS_URL", "JOULEBOOK_"))}
     environment |= {**variables, "DJANGO_SETTINGS_MODULE": "portal.settings", "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "tests.pipeline.crash_worker"]
+    command = as_account([sys.executable, "-m", "tests.pipeline.crash_worker"], None)
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         try:
-            found = Farm(url, folder, process)
-            found.template().do("migrate", "--verbosity", "0")
-            yield found
+            yield Farm(url, folder, process)
         finally:
-            if process.stdin is not None:
-                process.stdin.close()
-            process.wait(PATIENCE_S)
+            _close(process)
+
+
+def _close(process: subprocess.Popen[str]) -> None:
+    """It ends when nobody can ask it any more; its children end with it, those that are paused too."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:  # it waits for a child
+        process.kill()
+        process.wait(PATIENCE_S)

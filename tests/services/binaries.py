@@ -22,6 +22,7 @@ class Service:
     folders: tuple[str, ...] = ()  # globs below / that are looked through besides PATH
     flag: str = "--version"  # what makes a program say its version and nothing else
     beside: tuple[str, ...] = ()  # programs that must be there, and say nothing without a configuration
+    files: tuple[str, ...] = ()  # that must be there, too
 
 
 REDIS = Service("redis", (("redis-server",),), ("redis-server",))
@@ -48,12 +49,28 @@ PROMETHEUS = Service(
     (("prometheus",), ("prometheus-node-exporter", "node_exporter")),
     ("prometheus", "prometheus-node-exporter"),
 )
-SERVICES = (REDIS, POSTGRES, CHROMIUM, SLURM, COMPILER, PROMETHEUS)
+VICTORIA_METRICS = Service(
+    "victoria-metrics",
+    (("victoria-metrics", "victoria-metrics-prod"),),
+    ("victoria-metrics",),
+)
+IPMI = Service(
+    "ipmi",
+    (("ipmitool",),),
+    ("openipmi", "ipmitool", "freeipmi-tools", "libopenipmi-dev"),
+    ("usr/bin", "usr/sbin"),
+    flag="-V",
+    beside=("ipmi_sim", "ipmi-dcmi"),
+    files=("/usr/include/OpenIPMI/mcserv.h",),  # of the module that gives the simulated BMC its DCMI
+)
+SERVICES = (REDIS, POSTGRES, CHROMIUM, SLURM, COMPILER, PROMETHEUS, VICTORIA_METRICS, IPMI)
 
 
 def find(service: Service) -> tuple[Path, ...] | None:
     """The service's programs, all from working installations, or None if one is missing."""
     if not all(any(map(shutil.which, _candidates(name, service.folders))) for name in service.beside):
+        return None
+    if not all(Path(file).exists() for file in service.files):
         return None
     found = tuple(_first_working(names, service.folders, service.flag) for names in service.programs)
     return tuple(path for path in found if path) if all(found) else None

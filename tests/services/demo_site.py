@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -10,15 +11,19 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from measurements.demo.note import stories_of
 from measurements.demo.stories import Stories
+from tests.services.once import made_once
 from tests.services.process import as_account, folder, free_port, running
+from tests.services.tables import sqlite_tables
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OURS = ("JOULEBOOK_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
+DEMO = {"JOULEBOOK_DEMO": "1", "JOULEBOOK_BOARDS_OF_PERSONS": "1"}
 SECONDS = 60.0
 
 
@@ -44,34 +49,54 @@ class DemoSite:
 
 @contextmanager
 def demo_site(days: int, *commands: list[str]) -> Iterator[DemoSite]:
-    """The demo of the last ``days``, and further commands; it stands still, so that a page stays as it is."""
-    with _site(
-        {"JOULEBOOK_DEMO": "1", "JOULEBOOK_BOARDS_OF_PERSONS": "1"}, ["demo", "--days", str(days)], *commands
-    ) as site:
+    """The demo of the last ``days``, and further commands; it stands still, so that a page stays as it is.
+
+    It is a copy of one that is simulated once a run, so that who looks at it may change it.
+    """
+    with _site(DEMO, made_once(f"demo-{days}", partial(_simulate, days)), *commands) as site:
         yield site
+
+
+def _simulate(days: int, var: Path) -> None:
+    sqlite_tables(var / "joulebook.sqlite3")
+    _manage(["demo", "--days", str(days)], _environment(var, "http://localhost", DEMO))
 
 
 @contextmanager
 def empty_site() -> Iterator[DemoSite]:
     """A site of which only the tables exist."""
-    with _site({}) as site:
+    with _site({}, None) as site:
         yield site
 
 
 @contextmanager
-def _site(settings: dict[str, str], *commands: list[str]) -> Iterator[DemoSite]:
+def working_site(settings: dict[str, str], *commands: list[str]) -> Iterator[DemoSite]:
+    """A site as `make run` starts it: a thread of it does the work, and looks for it all the time."""
+    with _site(settings | {"JOULEBOOK_WORKER_THREAD": "1", "JOULEBOOK_SWEEP_S": "1"}, None, *commands) as site:
+        yield site
+
+
+def _environment(var: Path, address: str, settings: dict[str, str]) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return environment | {"JOULEBOOK_WORKER_THREAD": "0"} | settings | {
+        "DJANGO_SETTINGS_MODULE": "portal.settings",
+        "JOULEBOOK_SITE_URL": address,
+        "JOULEBOOK_TIME_ZONE": "Europe/Berlin",  # as `make demo`
+        "JOULEBOOK_VAR": str(var),
+    }  # fmt: skip
+
+
+@contextmanager
+def _site(settings: dict[str, str], begun: Path | None, *commands: list[str]) -> Iterator[DemoSite]:
     with folder("site") as var:
+        if begun:
+            shutil.copytree(begun, var, dirs_exist_ok=True)
+        else:
+            sqlite_tables(var / "joulebook.sqlite3")
         port = free_port()
         address = f"http://localhost:{port}"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        environment |= settings | {
-            "DJANGO_SETTINGS_MODULE": "portal.settings",
-            "JOULEBOOK_SITE_URL": address,
-            "JOULEBOOK_TIME_ZONE": "Europe/Berlin",  # as `make demo`
-            "JOULEBOOK_VAR": str(var),
-            "JOULEBOOK_WORKER_THREAD": "0",
-        }
-        for command in (["migrate", "--verbosity", "0"], *commands):
+        environment = _environment(var, address, settings)
+        for command in commands:
             _manage(command, environment)
         server = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "4"]
         server = as_account([*server, "--no-control-socket", "portal.wsgi"], None)

@@ -49,6 +49,12 @@ def postgres_url(postgres: PostgresServer) -> str:
     return postgres.new_database()
 
 
+@pytest.fixture
+def postgres_site_url(postgres: PostgresServer) -> str:
+    """A DATABASE_URL of a database of this test's own in which a site's tables are."""
+    return postgres.new_site()
+
+
 @pytest.fixture(scope="session")
 def redis_service() -> Iterator[str]:
     """The address of a private Redis."""

@@ -23,6 +23,8 @@ UNITS = {
     "redis": ("redis-server.service",),
     "postgres": ("postgresql.service",),
     "prometheus": ("prometheus.service", "prometheus-node-exporter.service"),
+    "victoria-metrics": ("victoria-metrics.service", "vmagent.service", "vmalert.service", "vmauth.service"),
+    "ipmi": ("openipmi.service", "ipmievd.service"),
     "slurm": tuple(f"{name}.service" for name in ("slurmctld", "slurmd", "slurmdbd", "slurmrestd", "munge", "mariadb")),
 }
 SECONDS = 900.0  # the longest apt may take

@@ -8,12 +8,14 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 
 import psycopg
 
 from tests.services.process import as_account, folder, free_port, running, unprivileged
+from tests.services.tables import postgres_script
 
 # Nothing here has to outlive the tests. What a test kills are Joulebook's own processes, never the server.
 OPTIONS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on", "max_connections": "60"}
@@ -21,10 +23,11 @@ OPTIONS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on"
 
 @dataclass
 class PostgresServer:
-    """Where it listens; ``new_database`` gives the address of an empty database."""
+    """Where it listens; ``new_database`` gives the address of an empty database, ``new_site`` of one with tables."""
 
     port: int
     password: str
+    programs: Path
     numbers: Iterator[int] = field(default_factory=count)
 
     def url(self, database: str) -> str:
@@ -33,9 +36,26 @@ class PostgresServer:
 
     def new_database(self) -> str:
         """The address of a new, empty database."""
+        return self._create("template1")
+
+    def new_site(self) -> str:
+        """The address of a new database in which a site's tables are, empty."""
+        return self._create(self._migrated)
+
+    @cached_property
+    def _migrated(self) -> str:
+        """The name of a database that nobody writes to."""
+        url = self.new_database()
+        script = postgres_script(self.programs / "pg_dump", url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            if connection.execute("SELECT to_regclass('django_migrations')").fetchone() == (None,):
+                connection.execute(script)
+        return url.rpartition("/")[2]
+
+    def _create(self, template: str) -> str:
         name = f"test_{next(self.numbers)}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")  # the name is made one line above
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")  # the names are made here
         return self.url(name)
 
     def answers(self) -> bool:
@@ -52,7 +72,7 @@ def postgres_server(initdb: Path, postgres: Path) -> Iterator[PostgresServer]:
     """A server with its own data folder; run as an ordinary account, for it refuses root."""
     account = unprivileged()
     with folder("postgres", account) as home:
-        server = PostgresServer(free_port(), secrets.token_hex(16))
+        server = PostgresServer(free_port(), secrets.token_hex(16), initdb.parent)
         password_file = home / "password"
         password_file.write_text(server.password)
         data = home / "data"

@@ -1,14 +1,16 @@
-"""A private Prometheus that scrapes what it is told to and writes it on, and a private node_exporter."""
+"""Private ones: a Prometheus that scrapes, writes on or holds a history, a VictoriaMetrics, a node_exporter."""
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
+import subprocess
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +25,8 @@ global:
   scrape_timeout: {scrape_s}s
 scrape_configs:
 {jobs}
+"""
+_WRITE = """\
 remote_write:
   - url: "{write}"
     authorization:
@@ -62,22 +66,111 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus_server(program: Path, targets: Mapping[str, str], write: str, secret: str) -> Iterator[Prometheus]:
-    """One that scrapes ``targets`` (node → host:port) each second and writes all on to an address with a token."""
-    with folder("prometheus") as home:
+def prometheus_server(
+    program: Path,
+    targets: Mapping[str, str],
+    write: str = "",
+    secret: str = "",
+    home: Path | None = None,
+    port: int = 0,
+    flags: Sequence[str] = (),
+) -> Iterator[Prometheus]:
+    """One that scrapes ``targets`` (node → host:port) each second and writes all on to an address with a token.
+
+    With ``home``, a folder of the caller's, it finds what it had there before.
+    """
+    if home is None:
+        with (
+            folder("prometheus") as own,
+            prometheus_server(program, targets, write, secret, own, port, flags) as server,
+        ):
+            yield server
+        return
+    jobs = "".join(_JOB.format(name=f"job of {node}", node=node, target=one) for node, one in targets.items())
+    text = _CONFIGURATION.format(scrape_s=SCRAPE_S, jobs=jobs if jobs else "  []\n")
+    if write:
         (home / "secret").write_text(secret)
-        jobs = "".join(_JOB.format(name=f"job of {node}", node=node, target=one) for node, one in targets.items())
-        text = _CONFIGURATION.format(scrape_s=SCRAPE_S, jobs=jobs, write=write, secret=home / "secret")
-        (home / "prometheus.yml").write_text(text)
+        text += _WRITE.format(write=write, secret=home / "secret")
+    (home / "prometheus.yml").write_text(text)
+    port = port or free_port()
+    command: list[str | Path] = [
+        program,
+        f"--config.file={home / 'prometheus.yml'}",
+        f"--storage.tsdb.path={home / 'data'}",
+        "--storage.tsdb.retention.time=100y",
+        f"--web.listen-address=127.0.0.1:{port}",
+        *flags,
+    ]
+    with running(as_account(command, None), home / "log", lambda: _is_ready(port)):
+        yield Prometheus(port)
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+Series = Mapping[tuple[str, tuple[tuple[str, str], ...]], Sequence[tuple[int, float]]]  # (metric, labels) → (ms, value)
+
+
+def as_openmetrics(series: Series) -> str:
+    """Series as OpenMetrics text, which promtool makes blocks of."""
+    lines: list[str] = []
+    metrics: dict[str, list[str]] = {}
+    for (metric, labels), samples in series.items():
+        inside = ",".join(f'{name}="{value}"' for name, value in labels)
+        metrics.setdefault(metric, []).extend(f"{metric}{{{inside}}} {v!r} {ms / 1000:.3f}" for ms, v in samples)
+    for metric, rows in metrics.items():
+        lines += [f"# TYPE {metric} unknown", *rows]
+    return "\n".join([*lines, "# EOF", ""])
+
+
+def backfill(program: Path, series: Series, home: Path) -> None:
+    """A history for a Prometheus that is not running, by the promtool beside its program."""
+    (home / "history").write_text(as_openmetrics(series))
+    command: list[str | Path] = [program.with_name("promtool"), "tsdb", "create-blocks-from", "openmetrics"]
+    done = subprocess.run([*command, home / "history", home / "data"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+
+
+def as_export(series: Series) -> bytes:
+    """Series as the JSON lines that VictoriaMetrics imports and exports."""
+    lines = [
+        {"metric": {"__name__": metric, **dict(labels)}, "values": [v for _, v in samples],
+         "timestamps": [ms for ms, _ in samples]}
+        for (metric, labels), samples in series.items()
+    ]  # fmt: skip
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+@contextmanager
+def victoria_metrics(program: Path, *flags: str) -> Iterator[int]:
+    """A VictoriaMetrics: its port."""
+    with folder("victoria-metrics") as home:
         port = free_port()
         command: list[str | Path] = [
             program,
-            f"--config.file={home / 'prometheus.yml'}",
-            f"--storage.tsdb.path={home / 'data'}",
-            f"--web.listen-address=127.0.0.1:{port}",
+            f"-storageDataPath={home / 'data'}",
+            f"-httpListenAddr=127.0.0.1:{port}",
+            "-retentionPeriod=100y",
+            "-loggerLevel=ERROR",
+            *flags,
         ]
         with running(as_account(command, None), home / "log", lambda: listens(port)):
-            yield Prometheus(port)
+            yield port
+
+
+def fill(port: int, series: Series) -> None:
+    """Have a VictoriaMetrics hold series, to be asked for at once."""
+    for path, body in (("/api/v1/import", as_export(series)), ("/internal/force_flush", b"")):
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            connection.request("POST", path, body)
+            answer = connection.getresponse()
+            assert answer.status < 300, answer.read()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.services.demo_site import OURS, ROOT, answers
 from tests.services.process import as_account, folder, free_port
+from tests.services.tables import sqlite_tables
 
 SECONDS = 60.0
 THREADS = 16
@@ -62,8 +63,9 @@ class PushSite:
         return done.stdout
 
     def prepare(self, nodes: Sequence[str], cluster: str = CLUSTER) -> str:
-        """Tables, a cluster of nodes, and a token: its secret."""
-        self.manage("migrate", "--verbosity", "0")
+        """Tables, a cluster of nodes, and a token: its secret. A DATABASE_URL brings its own tables."""
+        if "DATABASE_URL" not in self.settings:
+            sqlite_tables(self.var / "joulebook.sqlite3")
         self.load_nodes(nodes, cluster)
         told: dict[str, Any] = json.loads(self.manage("token", "add", "agents", "--cluster", cluster, "--json"))
         return str(told["secret"])
