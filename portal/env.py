@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import os
 import re
@@ -13,9 +14,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ImproperlyConfigured
 
+from measurements.domain.hostlist import expand
+
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
 HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*")  # a name or an address; with two colons IPv6
+DOMAIN = re.compile(r"\*(?:\.[a-z0-9_-]+)+")  # all names of one label more
+LARGEST_NETWORK = {4: 8, 6: 32}  # the shortest prefix: more than that is no list of what may be asked
 
 
 def env_str(name: str, default: str = "") -> str:
@@ -75,13 +80,49 @@ def env_accounts(name: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def env_addresses(name: str) -> tuple[str, ...]:
+    """Mail addresses separated by commas."""
+    found = tuple(part.strip() for part in env_str(name).split(",") if part.strip())
+    for address in found:
+        if not re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+", address):
+            raise ImproperlyConfigured(f"{name}: {address!r} is no mail address; write them as a@b.org,c@b.org")
+    return found
+
+
 def env_hosts(name: str) -> frozenset[str]:
-    """Names or addresses of hosts, separated by commas, without ports."""
-    hosts = {part.strip().lower().strip("[]") for part in env_str(name).split(",")} - {""}
-    odd = sorted(host for host in hosts if not HOST.fullmatch(host))
+    """Hosts separated by commas, without ports: names, addresses, networks, host lists, all of a domain (``*.bmc``)."""
+    parts = [part.strip().lower() for part in re.split(r",(?![^\[\]]*\])", env_str(name))]
+    return frozenset(host for part in parts if part for host in _hosts(name, part))
+
+
+def _hosts(name: str, part: str) -> list[str]:
+    """One entry: what it names, a network in its plain form."""
+    plain = part[1:-1] if re.fullmatch(r"\[[0-9a-f:.]+\]", part) else part
+    try:
+        if "/" in plain:
+            network = ipaddress.ip_network(plain)
+            found = [str(network)] if network.prefixlen >= LARGEST_NETWORK[network.version] else []
+        elif DOMAIN.fullmatch(plain) or HOST.fullmatch(plain):
+            found = [plain]
+        else:
+            found = [host for host in expand(plain) if "[" in plain and HOST.fullmatch(host)]
+    except ValueError:
+        found = []
+    if not found:
+        raise ImproperlyConfigured(
+            f"{name} holds {part[:80]!r}, which is no host: give names without port or scheme, n[001-999]-bmc, "
+            "*.bmc.example.org, or a network such as 10.1.0.0/16 (at most a /8)"
+        )
+    return found
+
+
+def env_folders(name: str) -> tuple[Path, ...]:
+    """Absolute paths of folders, separated by commas; they need not be there yet."""
+    folders = [part.strip() for part in env_str(name).split(",") if part.strip()]
+    odd = [folder for folder in folders if not Path(folder).is_absolute() or Path(folder) == Path("/")]
     if odd:
-        raise ImproperlyConfigured(f"{name} holds {odd[0][:80]!r}, which is no host: give names without port or scheme")
-    return frozenset(hosts)
+        raise ImproperlyConfigured(f"{name} holds {odd[0][:80]!r}: give whole paths of folders, not the root itself")
+    return tuple(Path(folder) for folder in folders)
 
 
 def env_zone(name: str, default: str) -> str:

@@ -83,10 +83,18 @@ def sections() -> list[Section]:
         methodology_emissions,
         methodology_joules,
         methodology_nodes,
+        methodology_plausibility,
         methodology_use,
     )
 
-    parts = (methodology_joules, methodology_use, methodology_nodes, methodology_compare, methodology_emissions)
+    parts = (
+        methodology_joules,
+        methodology_plausibility,
+        methodology_use,
+        methodology_nodes,
+        methodology_compare,
+        methodology_emissions,
+    )
     return [section for part in parts for section in part.sections()]
 
 
@@ -211,6 +219,10 @@ EXEMPT: dict[str, str] = {
     "tags.LONGEST_WORKLOAD": "a longer name is no workload; no energy",
     "tags.LONGEST_UNIT": "likewise",
     "samples._MAX_RADIX": "how samples are sorted",
+    "plausibility_chassis.HOURS": "a unit of time",
+    "plausibility_chassis._MIX": "how readings are compared by a sum of them",
+    "plausibility_chassis._SHIFT": "likewise",
+    "plausibility_skew.SKEW_SHIFTS": "which shifts are tried",
     "scope_check.SEED": "so that the same day gives the same interval",
     "scope_check.DRAWS": "how finely an interval is told",
     "scope_check.LEAST_SLOPE": "which slopes are tried",

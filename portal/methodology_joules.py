@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from measurements.domain import idleness, integrate, metering, quality, slurm_quantities, steps, units
-from measurements.services import attribution, ingest_jobs
+from measurements.services import attribution, known_jobs
 from portal.methodology import Constant, Section, listed, milliseconds, plain, prefixes, rule, share
 
 FILL_RULE = gettext_noop("rated power of the node × time × share of its cores, or the batch system's own figure")
@@ -109,7 +109,7 @@ def _sharing() -> Section:
             ),
             rule(
                 _("A job that was requeued within %(REQUEUE_DAYS)s days is one job with several runs."),
-                plain(ingest_jobs, "REQUEUE_DAYS"),
+                plain(known_jobs, "REQUEUE_DAYS"),
             ),
         ),
     )

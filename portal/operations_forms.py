@@ -44,6 +44,30 @@ class WeekForm(OperationsPeriodForm):
     usual = 7
 
 
+class RefusedForm(forms.Form):
+    """Which refusals to show, or to try again."""
+
+    reason = forms.CharField(required=False, max_length=128, label=_("Reason"))
+    source = forms.CharField(required=False, max_length=128, label=_("Source"))
+    node = forms.CharField(required=False, max_length=255, label=_("Node"))
+    content = forms.ChoiceField(
+        choices=[("", _("power and jobs")), ("power", _("power")), ("jobs", _("jobs"))],
+        required=False, label=_("Content"),
+    )  # fmt: skip
+    state = forms.ChoiceField(
+        choices=[
+            ("", _("refused now")), ("open", _("not tried again yet")), ("tried", _("tried again in vain")),
+            ("waiting", _("waiting to be tried again")), ("in", _("went in since")),
+        ],
+        required=False, label=_("State"),
+    )  # fmt: skip
+
+    def said(self) -> dict[str, str]:
+        """What was said and makes sense."""
+        found = self.cleaned_data if self.is_valid() else {}
+        return {name: str(value) for name, value in found.items() if value}
+
+
 class BatchFilterForm(forms.Form):
     """Which batches to list."""
 

@@ -67,7 +67,9 @@ def _to_digits(value: Decimal) -> Decimal:
 
 
 def _localised(value: Decimal) -> str:
-    text = f"{abs(value):f}".replace(".", str(get_format("DECIMAL_SEPARATOR")))
+    text = f"{abs(value):f}"
+    if "." in text:
+        text = text.replace(".", str(get_format("DECIMAL_SEPARATOR")))
     return f"{MINUS}{text}" if value < 0 else text
 
 

@@ -13,9 +13,11 @@ from django.utils.translation import gettext_lazy as _
 from portal.env import (
     env_accounts,
     env_address,
+    env_addresses,
     env_bool,
     env_choice,
     env_folder,
+    env_folders,
     env_hosts,
     env_mail,
     env_number,
@@ -55,6 +57,8 @@ BENCHMARK_USERS = env_accounts("JOULEBOOK_BENCHMARK_USERS")  # the site's own me
 DIGESTS = env_choice("JOULEBOOK_DIGESTS", ("off", "weekly", "monthly", "both"), "off")
 DIGEST_LANGUAGE = env_choice("JOULEBOOK_MAIL_LANGUAGE", ("en-gb", "de"), "en-gb")  # of who has chosen none
 DIGEST_COMPOSER = "portal.digest.compose"  # who writes them: measurements knows no page
+ALERT_MAILS = env_addresses("JOULEBOOK_ALERT_MAILS")  # who is told that a source is late (docs/operations.md)
+ALERT_COMPOSER = "portal.alert_mail.compose"
 _MAIL = env_mail("JOULEBOOK_MAIL_URL")
 EMAIL_HOST, EMAIL_PORT = _MAIL["EMAIL_HOST"], _MAIL["EMAIL_PORT"]
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL["EMAIL_HOST_USER"], _MAIL["EMAIL_HOST_PASSWORD"]
@@ -78,6 +82,11 @@ PUSH_BODY_MIB = int(env_number("JOULEBOOK_PUSH_BODY_MIB", 8, 1, 1024))  # of one
 PUSH_UNPACKED_MIB = int(env_number("JOULEBOOK_PUSH_UNPACKED_MIB", 64, 1, 4096))  # of one body unpacked
 PUSH_WAITING_MIB = int(env_number("JOULEBOOK_PUSH_WAITING_MIB", 512, 16, 65536))  # in the memory of one process
 
+# --- Files given on /operations/imports/ (docs/operations.md) --------------------------------------------------------
+IMPORT_FOLDERS = env_folders("JOULEBOOK_IMPORT_FOLDERS")  # below which files may be given by path; none: uploads only
+IMPORT_MIB = int(env_number("JOULEBOOK_IMPORT_MIB", 4096, 1, 1_048_576))  # of one form's uploads together
+IMPORT_TRY_MIB = int(env_number("JOULEBOOK_IMPORT_TRY_MIB", 256, 1, 1_048_576))  # of a file that a dry run reads
+
 # --- Feeds: what the site asks again and again (docs/slurm.md) --------------------------------------------------------
 FEED_HOSTS = env_hosts("JOULEBOOK_FEED_HOSTS")  # the only ones that feeds may ask; none before they stand here
 SLURM_BIN = env_str("JOULEBOOK_SLURM_BIN")  # the folder of sacct and scontrol; empty: they are on PATH
@@ -86,7 +95,8 @@ SLURM_BIN = env_str("JOULEBOOK_SLURM_BIN")  # the folder of sacct and scontrol; 
 SQLITE_OPTIONS = {
     "timeout": 20,  # s a writer waits for another one
     "transaction_mode": "IMMEDIATE",  # take the write lock first: no deadlock half-way
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",  # readers never wait; a commit is on disk
+    # Readers never wait; a commit is on disk; 16 MiB of pages are kept: SQLite's own 2 MB are read over and over.
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16384;",
 }
 
 

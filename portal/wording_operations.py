@@ -15,6 +15,7 @@ from measurements.selectors.closing import NodesDay, Reconciliation
 from measurements.selectors.metertree import Comparison, MeterReport
 from measurements.selectors.operations import ClusterState
 from measurements.selectors.work import LATE_SWEEPS, SLACK_S, Seen
+from portal.cures import cure_of
 from portal.quantities import MINUS, NBSP, duration, format_quantity, number, percent
 
 FLOATING = 1e-9  # of the whole: what adding up in floating point may leave
@@ -301,39 +302,3 @@ def _option(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} = {part}" for name, part in value.items())
     return str(value)
-
-
-def cure_of(reason: str) -> str:
-    """What to do about a refusal; empty where only its example can say."""
-    cures = {
-        "unknown node": _("Load the node with load_nodes, or give it the name as an alias; then take the file again."),
-        "zero watts": _(
-            "A node that is on never draws 0 W: the sensor gave no value. Nothing is lost by leaving it out."
-        ),
-        "negative power": _(
-            "No node draws negative power: check sign and sensor. Analysers write it for 'no reading'."
-        ),
-        "above ceiling": _("Beyond ceiling_w of the node, or 1 MW where none is declared: declare it if it is right."),
-        "no value (sentinel)": _("The sensor's mark for 'no value', not a reading."),
-        "negative counter": _("A counter of energy is never negative: check the export."),
-        "time without zone": _("Give the zone of the file's clock with --time-zone."),
-        "ambiguous local time": _("The clock was set back and the order of lines does not decide: log in UTC."),
-        "nonexistent local time": _("The clock was set forward over it: is --time-zone right?"),
-        "time out of range": _(
-            "Before 2000 or more than a day ahead: often epoch milliseconds where seconds are read."
-        ),
-        "unreadable time": _("Write ISO 8601 with an offset, or epoch seconds."),
-        "repeated header": _("Files were put together: nothing is lost."),
-        "wrong number of fields": _("The line is broken there: look at it."),
-        "not a number": _("The line is broken there: look at it."),
-        "no node": _("The line names no node: say which with --node."),
-        "unreadable line": _("The line is broken there: look at it."),
-        "out of range": _("No power or energy is that large: look at the unit."),
-        "line too long": _("More than 1 MiB without a line end: is it a text file?"),
-        "unreadable series": _("A series without a host name."),
-        "unknown state": _("No state of Slurm: was the column cut?"),
-        "end before start": _("The record says that the job ended before it began: ask the batch system again."),
-    }
-    if reason.startswith(("truncated ", "corrupt ")):
-        return _("The file breaks off there; all whole lines before it went in: copy the file anew.")
-    return cures.get(reason, "")

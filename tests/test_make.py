@@ -106,7 +106,7 @@ def test_ci_wants_every_service_and_no_skip() -> None:
 def test_a_skip_fails_where_everything_must_run(tmp_path: Path) -> None:
     """Run pytest on a test that skips, once as a developer and once as CI."""
     shutil.copytree(ROOT / "tests" / "services", tmp_path / "tests" / "services")
-    for name in ("__init__.py", "conftest.py", "settings.py"):
+    for name in ("__init__.py", "conftest.py", "house.py", "order.py", "settings.py"):
         shutil.copy(ROOT / "tests" / name, tmp_path / "tests" / name)
     (tmp_path / "tests" / "test_late.py").write_text("import pytest\ndef test_late():\n    pytest.skip('no moon')\n")
     (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\nDJANGO_SETTINGS_MODULE = "tests.settings"\n')

@@ -84,6 +84,32 @@ def test_switches_are_read(text: str, value: bool, monkeypatch: pytest.MonkeyPat
     assert env.env_bool("JOULEBOOK_X", default=True) is value
 
 
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("", set()),
+        ("Slurm, 10.0.0.7 ,[::1],fd00::7", {"slurm", "10.0.0.7", "::1", "fd00::7"}),
+        ("n[001-003,7]-bmc,b", {"n001-bmc", "n002-bmc", "n003-bmc", "n7-bmc", "b"}),
+        ("*.bmc.example.org,10.1.0.0/16,fd00:1::/32", {"*.bmc.example.org", "10.1.0.0/16", "fd00:1::/32"}),
+    ],
+)
+def test_hosts_are_names_addresses_domains_networks_and_host_lists(
+    text: str, hosts: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOULEBOOK_X", text)
+    assert env.env_hosts("JOULEBOOK_X") == hosts
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["*", "*.", "*bmc", "n*.bmc", "b:80", "0.0.0.0/0", "10.1.2.3/16", "10.0.0.0/7", "::/0", "/etc", "n[1-", "n[1]/x"],
+)
+def test_what_is_no_host_or_allows_too_much_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOULEBOOK_X", f"good,{text}")
+    with pytest.raises(ImproperlyConfigured, match="which is no host"):
+        env.env_hosts("JOULEBOOK_X")
+
+
 def test_a_secret_comes_from_its_file_or_its_variable_never_from_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,11 +183,12 @@ def test_first_starts_at_once_agree_on_one_key(tmp_path: Path) -> None:
 def test_sqlite_waits_takes_its_lock_first_and_reaches_the_disk(tmp_path: Path) -> None:
     code = (
         "from django.db import connection as c; k = c.cursor();"
-        "print([k.execute(f'PRAGMA {p}').fetchone()[0] for p in ('journal_mode', 'synchronous', 'busy_timeout')],"
+        "print([k.execute(f'PRAGMA {p}').fetchone()[0] for p in"
+        " ('journal_mode', 'synchronous', 'busy_timeout', 'cache_size')],"
         "c.transaction_mode)"
     )
     answer = manage("shell", "--verbosity", "0", "--command", code, JOULEBOOK_VAR=str(tmp_path))
-    assert answer.stdout.strip() == "['wal', 2, 20000] IMMEDIATE", answer.stderr
+    assert answer.stdout.strip() == "['wal', 2, 20000, -16384] IMMEDIATE", answer.stderr
 
 
 def test_a_postgres_address_is_read_with_its_password() -> None:

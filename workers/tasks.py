@@ -20,8 +20,9 @@ def sweep() -> None:
         return
     for name in chores.due(work.clock()):
         hint(chore, name)
+    hint(try_file, number=waiting.untried)
     hint(take_file, number=len(files_in_turn()))
-    hint(book, number=ceil(waiting.node_days / BLOCK_NODES))
+    hint(book, number=ceil(waiting.node_days / BLOCK_NODES) or min(waiting.examinations, 1))
     if waiting.jobs or waiting.days:
         hint(roll_up, even_if_full=True)  # totals advance however much is left to book
 
@@ -32,6 +33,13 @@ def take_file() -> None:
     if work.take_file():
         hint(take_file)
         hint(book)
+
+
+@app.task(name="ingest.try")
+def try_file() -> None:
+    """Try one file that was given on the page."""
+    if work.try_file():
+        hint(try_file)
 
 
 @app.task(name="ingest.chore")

@@ -18,6 +18,7 @@ from measurements.services.inbox import clear_away, look_into_inbox
 from measurements.services.intake import take_next
 from measurements.services.marks import release_dead
 from measurements.services.rollups import JOBS_AT_ONCE, rebuild_next
+from measurements.services.trying import try_next
 
 Checkpoint = Callable[[], None]
 SWEEPS_AT_MOST = 4  # an interval: each worker that starts asks for one as well
@@ -50,6 +51,11 @@ def take_file(checkpoint: Checkpoint = lambda: None) -> bool:
     return take_next(clock, checkpoint)
 
 
+def try_file(checkpoint: Checkpoint = lambda: None) -> bool:
+    """Try one file that was given on the page, without keeping anything of it; whether there was one."""
+    return try_next(clock, checkpoint)
+
+
 def book_block(nodes: int = BLOCK_NODES) -> bool:
     """Book one block of dirty node-days; whether there was one."""
     return attribute_next_block(clock(), nodes=nodes) is not None
@@ -67,5 +73,5 @@ def do_chores() -> list[str]:
 
 def do_a_little(checkpoint: Checkpoint = lambda: None, nodes: int = BLOCK_NODES, jobs: int = JOBS_AT_ONCE) -> bool:
     """A piece of each kind of work, totals once nothing is left to book; whether there was any."""
-    file, block = take_file(checkpoint), book_block(nodes)
-    return file or block or roll_up(jobs)
+    tried, file, block = try_file(checkpoint), take_file(checkpoint), book_block(nodes)
+    return tried or file or block or roll_up(jobs)

@@ -16,7 +16,7 @@ from measurements.demo.logs import nodes_csv, states_csv
 from measurements.demo.lots import Lot, plan_past, write_lot
 from measurements.demo.note import FOLDER, Simulated, read_past, write_bytes, write_note, write_past
 from measurements.demo.rules import declare_rules
-from measurements.models import Batch, Cluster, DirtyDay, DirtyJob, DirtyNodeDay, Intake
+from measurements.models import Batch, Cluster, DirtyDay, DirtyDoubt, DirtyJob, DirtyNodeDay, Intake
 from measurements.parsers.source import Source
 from measurements.services.attribution import attribute_next_block
 from measurements.services.machine import create_cluster
@@ -152,7 +152,8 @@ def roll_up(cluster: Cluster, left: Callable[[int], None] = lambda _left: None) 
 def is_dirty(cluster: Cluster) -> bool:
     """Whether anything waits to be booked."""
     return (
-        DirtyNodeDay.objects.filter(cluster=cluster).exists()
+        DirtyDoubt.objects.filter(cluster=cluster).exists()
+        or DirtyNodeDay.objects.filter(cluster=cluster).exists()
         or DirtyJob.objects.filter(job__cluster=cluster).exists()
         or DirtyDay.objects.filter(cluster=cluster).exists()
     )

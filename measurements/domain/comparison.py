@@ -96,8 +96,16 @@ def _of_ordered(ordered: FloatArray, seed: int) -> Interval:
     return _interval(_median(ordered), _draws(ordered, seed))
 
 
+def median_of(values: FloatArray) -> float:
+    """As numpy's, without its overhead, which is many times the work for some hundred values.
+
+    >>> median_of(np.array([3.0, 1.0, 2.0, 10.0]))
+    2.5
+    """
+    return _median(np.sort(values))
+
+
 def _median(ordered: FloatArray) -> float:
-    """As numpy's, without its overhead, which is many times the work for some hundred values."""
     half = len(ordered) // 2
     return float(ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2)
 

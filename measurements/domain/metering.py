@@ -196,47 +196,62 @@ def _density(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Powers [mW] at both ends of each piece of a grid, and the energies [mW × ticks] of its GPUs."""
+
+    meter: list[FloatArray]
+    rest: list[FloatArray]  # without the GPUs
+    covered: BoolArray
+    gpus: dict[int, FloatArray]
+    idle: dict[int, list[FloatArray]]
+
+
 def _merged(
     node: NodeDay, periods: Sequence[_Period], steps: dict[str, Steps], edges: IntArray, *, split: bool
 ) -> SpanPower:
     """Powers of all channels on one grid, fine enough that each is linear or absent between its points."""
     grid = _grid(periods, steps, edges)
-    curves = {name: on_grid(s, grid) for name, s in steps.items()}
     length = np.diff(grid)
-    span = np.searchsorted(edges, grid[:-1], side="right") - 1
-    meter = [np.zeros(len(length)), np.zeros(len(length))]
-    rest = [np.zeros(len(length)), np.zeros(len(length))]
-    covered = np.zeros(len(length), bool)
-    gpus: dict[int, FloatArray] = {}
-    idle: dict[int, list[FloatArray]] = {}
-    for period in periods:
-        inside = (grid[:-1] >= period.start) & (grid[:-1] < period.end)
-        whole = _covered_by_all(period.channels, curves, inside)
-        covered |= whole
-        for side in (0, 1):
-            total = sum((curves[c][side] for c in period.channels if c in curves), np.zeros(len(length)))
-            meter[side] = np.where(whole, total, meter[side])
-            rest[side] = np.where(whole, total, rest[side])
-        for name in period.gpus:
-            _split_off(name, curves, whole, length, rest, gpus)
-            if node.gpu_idle_mw >= 0:
-                _tell_idle(name, curves, whole, length, IDLE_FACTOR * node.gpu_idle_mw, idle)
-    spans = len(edges) - 1
+    span, spans = np.searchsorted(edges, grid[:-1], side="right") - 1, len(edges) - 1
+    drawn = _drawn(node, periods, steps, grid)
+    meter, rest, covered = drawn.meter, drawn.rest, drawn.covered
     energy = _add_up((meter[0] + meter[1]) * length, span, spans)
     remainder = _add_up((rest[0] + rest[1]) * length, span, spans)
     ticks = np.bincount(span, np.where(covered, length, 0), spans).astype(np.int64)
     power = _power(energy, remainder, ticks, _hours_of_grid(grid, meter, covered, length, periods, steps))
-    negative = covered & (np.minimum(rest[0], rest[1]) < -ROUNDING_MW) & bool(gpus)
+    negative = covered & (np.minimum(rest[0], rest[1]) < -ROUNDING_MW) & bool(drawn.gpus)
     power.flags |= np.where(np.bincount(span, negative, spans) > 0, int(Flag.NEGATIVE_REST), 0)
-    power.gpus = {index: _add_up(e, span, spans) for index, e in gpus.items()}
-    for index, parts in idle.items():
-        known, without_work, drawn = (_add_up(part, span, spans) for part in parts)
-        power.idleness[index] = GpuIdleness(known.astype(np.int64), without_work, drawn)
+    power.gpus = {index: _add_up(e, span, spans) for index, e in drawn.gpus.items()}
+    for index, parts in drawn.idle.items():
+        known, without_work, energy_of = (_add_up(part, span, spans) for part in parts)
+        power.idleness[index] = GpuIdleness(known.astype(np.int64), without_work, energy_of)
     if split:
         above = _above(rest, node.idle_mw, length)
         power.dynamic = _add_up(above, span, spans)
         power.floor = _add_up((rest[0] + rest[1]) * length - above, span, spans)
     return power
+
+
+def _drawn(node: NodeDay, periods: Sequence[_Period], steps: dict[str, Steps], grid: IntArray) -> _Drawn:
+    """What the channels say of each piece of the grid; nothing where one of a period's channels says nothing."""
+    curves = {name: on_grid(s, grid) for name, s in steps.items()}
+    length = np.diff(grid)
+    meter, rest = ([np.zeros(len(length)), np.zeros(len(length))] for _ in range(2))
+    found = _Drawn(meter, rest, np.zeros(len(length), bool), {}, {})
+    for period in periods:
+        inside = (grid[:-1] >= period.start) & (grid[:-1] < period.end)
+        whole = _covered_by_all(period.channels, curves, inside)
+        np.logical_or(found.covered, whole, out=found.covered)
+        for side in (0, 1):
+            total = sum((curves[c][side] for c in period.channels if c in curves), np.zeros(len(length)))
+            meter[side] = np.where(whole, total, meter[side])
+            rest[side] = np.where(whole, total, rest[side])
+        for name in period.gpus:
+            _split_off(name, curves, whole, length, rest, found.gpus)
+            if node.gpu_idle_mw >= 0:
+                _tell_idle(name, curves, whole, length, IDLE_FACTOR * node.gpu_idle_mw, found.idle)
+    return found
 
 
 def _grid(periods: Sequence[_Period], steps: dict[str, Steps], edges: IntArray) -> IntArray:

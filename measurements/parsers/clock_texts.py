@@ -1,7 +1,8 @@
 """Time stamps as tools print them, written as ISO 8601, which is what `times` reads.
 
 ``2023/07/08 19:28:27.236`` (nvidia-smi), ``Wed Feb 14 17:09:10 2024`` (C's ctime: ipmitool, nvidia-smi -x, GEOPM),
-``11/03/2023 - 08:36:29`` and ``11/03/2023 08:36:29`` (month first: FreeIPMI, PBS), and UTC or GMT behind any of them.
+``11/03/2023 - 08:36:29``, ``11/03/2023 08:36:29`` and ``11/03/23 08:36:29`` (month first: FreeIPMI, PBS, ipmitool from
+1.8.19 on), and UTC or GMT behind any of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ def as_iso(texts: pa.Array) -> pa.Array:
     texts = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), r" +", " ")
     texts = pc.replace_substring_regex(texts, r"^(\d{4})/(\d\d)/(\d\d) ", r"\1-\2-\3 ")
     texts = pc.replace_substring_regex(texts, r"^(\d\d)/(\d\d)/(\d{4}) (?:- )?", r"\3-\1-\2 ")
+    for century, years in (("20", "[0-6]"), ("19", "[7-9]")):  # of a year of two digits, as C reads it
+        texts = pc.replace_substring_regex(texts, rf"^(\d\d)/(\d\d)/({years}\d) ", rf"{century}\3-\1-\2 ")
     texts = pc.replace_substring_regex(texts, r"^((?:\w{3},? )?\w{3}) (\d) ", r"\1 0\2 ")
     texts = pc.replace_substring_regex(texts, _CTIME, r"\4-\1-\2 \3")
     for number, month in enumerate(_MONTHS, start=1):

@@ -31,7 +31,11 @@ _HOST = r"(?:(?P<host>[\w.-]+): )?\s*"
 _POWER = re.compile(
     _HOST + r"(?:instantaneous power reading|current power)\s*:\s*(?P<value>\S+)\s+watts?", re.IGNORECASE | re.ASCII
 )
-_TIME = re.compile(_HOST + r"(?P<whose>ipmi timestamp|time ?stamp)\s*:\s*(?P<time>.+)", re.IGNORECASE | re.ASCII)
+# ipmitool 1.8.19 forgets the end of the line behind its time.
+_TIME = re.compile(
+    _HOST + r"(?P<whose>ipmi timestamp|time ?stamp)\s*:\s*(?P<time>.+?)(?:\s+sampling period:.*)?",
+    re.IGNORECASE | re.ASCII,
+)
 _STATE = re.compile(
     _HOST + r"(?:power reading state is|power measurement|(?:.* )?state is)\s*:\s*(?P<state>.+)",
     re.IGNORECASE | re.ASCII,

@@ -46,9 +46,9 @@ def read_states(source: Source, options: ParseOptions, off_states: Collection[st
     lines = Lines(source.lines())
     first = next((text for _, text in lines if text.strip()), "")
     by_bars = "|" in first
-    names = first.split("|") if by_bars else split_quoted(first) or []
+    names = _names(first)
     trailing = by_bars and names[-1:] == [""]  # --parsable ends every row with a bar
-    names = [_SACCTMGR.get(name.strip().lower(), name) for name in (names[:-1] if trailing else names)]
+    names = names[:-1] if trailing else names
     columns, warnings = header(names, _REQUIRED, _OPTIONAL, source.name)
     rows = _bar_rows(lines, columns, trailing=trailing) if by_bars else csv_rows(lines, len(columns))
     off = OFF_STATES | {state.upper() for state in off_states}
@@ -66,6 +66,17 @@ def read_states(source: Source, options: ParseOptions, off_states: Collection[st
             raise UnusableFile(f"{source.name}: more than {STATES_LIMIT} states; give a shorter period")
     refusals += source.take_refusals()
     return records, sorted(refusals, key=lambda refusal: refusal.line), warnings
+
+
+def heads_states(line: str) -> bool:
+    """Whether a line is the header of such a file."""
+    return set(_REQUIRED) <= {name.strip().lower() for name in _names(line)}
+
+
+def _names(header_line: str) -> list[str]:
+    """The columns of a header, as they are called here."""
+    names = header_line.split("|") if "|" in header_line else split_quoted(header_line) or []
+    return [_SACCTMGR.get(name.strip().lower(), name) for name in names]
 
 
 def _bar_rows(lines: Lines, columns: list[str], *, trailing: bool) -> Iterator[tuple[int, str, list[str] | RowRefused]]:

@@ -1,8 +1,8 @@
 """Nodes as plain CSV: ``node,node_type``, then cpus, gpus, models, memory_gib, watts, valid_from, level and parent.
 
 ``node`` may be a hostlist: each of its hosts gets the row's values. ``idle_w`` and ``rated_w`` are the node
-without its GPUs, ``gpu_idle_w`` is one GPU, ``ceiling_w`` is its meter. A meter above nodes is a row of another
-``level``; ``parent`` names the meter above.
+without its GPUs, ``gpu_idle_w`` is one GPU, ``ceiling_w`` and ``floor_w`` are of its meter. A meter above nodes is
+a row of another ``level``; ``parent`` names the meter above.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from measurements.parsers.source import TEXT_LIMIT, Source
 REQUIRED = ("node", "node_type")
 OPTIONAL = (
     *("cpus", "gpus", "threads_per_core", "cpu_model", "gpu_model", "memory_gib"),
-    *("idle_w", "rated_w", "ceiling_w", "gpu_idle_w", "valid_from", "level", "parent"),
+    *("idle_w", "rated_w", "ceiling_w", "floor_w", "gpu_idle_w", "valid_from", "level", "parent"),
 )
 LEVELS = ("node", "chassis", "rack", "infrastructure", "facility")
 
@@ -81,6 +81,7 @@ def _records(line: int, row: Fields, clock: Clock) -> list[NodeRecord]:
             idle_w=number(row, "idle_w"),
             rated_w=number(row, "rated_w"),
             ceiling_w=number(row, "ceiling_w"),
+            floor_w=number(row, "floor_w"),
             gpu_idle_w=number(row, "gpu_idle_w"),
             level=level,
             parent=row.get("parent", "").strip(),

@@ -69,7 +69,7 @@ def told_with(answer: dict[str, Any]) -> list[str]:
 
 def answer_chunks(members: Iterable[Any], catalogue: Catalogue, now_ms: int) -> Iterator[PowerChunk]:
     """The samples of the members of ``data.result``, some series at a time."""
-    held = _Held()
+    held = HeldSeries()
     for member in members:
         held.take(member, catalogue)
         if held.rows >= CHUNK_ROWS:
@@ -77,7 +77,7 @@ def answer_chunks(members: Iterable[Any], catalogue: Catalogue, now_ms: int) -> 
     yield held.chunk(catalogue, now_ms)
 
 
-class _Held:
+class HeldSeries:
     """Series that were read and not yet given on."""
 
     def __init__(self) -> None:
@@ -91,21 +91,31 @@ class _Held:
         metric = member.get("metric") if isinstance(member, dict) else None
         pairs = member.get("values", [member.get("value")]) if isinstance(member, dict) else None
         if not isinstance(metric, dict) or not isinstance(pairs, list):
-            text = shown(json.dumps(member).encode())
-            self._refusals.append(Refusal("unreadable series", self.line, "no metric with values", text))
-            self.line += 1
+            self.refuse(member)
             return
-        labels = {str(label): str(value) for label, value in metric.items()}
-        code = catalogue.code(labels.pop("__name__", ""), labels)
+        code = _code(metric, catalogue)
         time_s, value, wrong = _columns(pairs)
         line = np.arange(self.line, self.line + len(pairs), dtype=np.int64)
-        for at in np.flatnonzero(wrong).tolist() if catalogue.reads(np.array([code]))[0] else ():
+        for at in np.flatnonzero(wrong).tolist() if catalogue.is_read(code) else ():
             text = shown(json.dumps(pairs[at]).encode())
             self._refusals.append(Refusal("not a number", int(line[at]), "not a time in s and a number as text", text))
         t_ms = np.rint(np.clip(time_s, -_FAR_S, _FAR_S) * MS_PER_S).astype(np.int64)
         self._parts.append((code, t_ms[~wrong], value[~wrong], line[~wrong]))
         self.line += len(pairs)
         self.rows += len(pairs)
+
+    def put(self, metric: dict[str, Any], t_ms: IntArray, value: FloatArray, catalogue: Catalogue) -> None:
+        """One series whose values are columns already."""
+        line = np.arange(self.line, self.line + len(t_ms), dtype=np.int64)
+        self._parts.append((_code(metric, catalogue), t_ms, value, line))
+        self.line += len(t_ms)
+        self.rows += len(t_ms)
+
+    def refuse(self, member: Any) -> None:
+        """What is no series with values."""
+        text = shown(json.dumps(member).encode())
+        self._refusals.append(Refusal("unreadable series", self.line, "no metric with values", text))
+        self.line += 1
 
     def chunk(self, catalogue: Catalogue, now_ms: int) -> PowerChunk:
         """What is held, as a chunk."""
@@ -120,6 +130,11 @@ class _Held:
         )  # fmt: skip
         chunk = catalogue.chunk(samples, now_ms)
         return replace(chunk, refusals=[*refusals, *chunk.refusals])
+
+
+def _code(metric: dict[str, Any], catalogue: Catalogue) -> int:
+    labels = {str(label): str(value) for label, value in metric.items()}
+    return catalogue.code(labels.pop("__name__", ""), labels)
 
 
 def _columns(pairs: list[Any]) -> tuple[FloatArray, FloatArray, np.ndarray]:

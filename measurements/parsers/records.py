@@ -72,6 +72,28 @@ class GpuAt:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadSamples:
+    """Samples of series that were refused for one reason, by which they can be read once a mapping knows them.
+
+    ``code`` are codes into ``series``, which are as Prometheus writes them; ``more``: there were others.
+    """
+
+    reason: str
+    series: Sequence[str]
+    code: IntArray
+    t_ms: IntArray
+    value: NDArray[np.float64]
+    line: IntArray
+    more: bool = False
+
+    def texts(self, most: int) -> list[str]:
+        """The first ``most`` of them as kept lines: number, tab, series, value, time [ms]."""
+        columns = (self.line, self.code, self.value, self.t_ms)
+        rows = zip(*(column[: max(most, 0)].tolist() for column in columns), strict=True)
+        return [f"{line}\t{self.series[code]} {value!r} {t_ms}\n" for line, code, value, t_ms in rows]
+
+
+@dataclass(frozen=True, slots=True)
 class PowerChunk:
     """Some samples of a power log, as columns of equal length.
 
@@ -97,6 +119,7 @@ class PowerChunk:
     facts: Sequence[ChannelFacts] = ()  # one for each of ``channels``, or none at all
     gpus: Mapping[tuple[int, int], str] = field(default_factory=dict)  # (code of node, of channel) → UUID
     places: Sequence[GpuAt] = ()  # said for itself, not beside a sample
+    unread: Sequence[UnreadSamples] = ()  # of series that are refused: told once a series, kept within a bound
 
 
 @dataclass(slots=True)
@@ -176,6 +199,7 @@ class NodeRecord:
     idle_w: float | None = None
     rated_w: float | None = None
     ceiling_w: float | None = None
+    floor_w: float | None = None
     gpu_idle_w: float | None = None
     level: str = ""  # node, chassis, rack, infrastructure, facility; "" if nothing is said
     parent: str = ""  # name of the meter above

@@ -10,7 +10,7 @@ What no mapping knows is refused once a series, never guessed; what is plainly n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from measurements.domain.units import DAY_MS, BoolArray, FloatArray, IntArray
 from measurements.parsers.chunks import STORED_MAX, Codes
 from measurements.parsers.mapping_rules import Action, Mappings
-from measurements.parsers.records import GpuAt, PowerChunk, Refusal
+from measurements.parsers.records import GpuAt, PowerChunk, Refusal, UnreadSamples
 from measurements.parsers.series_known import Known, Table
 from measurements.parsers.series_rivals import Rivalry
 from measurements.parsers.source import TEXT_LIMIT
@@ -26,16 +26,18 @@ from measurements.parsers.times import CURES, EARLIEST_MS, REASONS, TimeFault, u
 
 SHOWN_METRICS = 5
 MOST_INDEX = 1023  # of a GPU on its node
+MOST_UNREAD = 10_000  # samples of refused series that one chunk keeps for a reason
 T = TypeVar("T")
 _BETTER = "the same channel comes from a better series of the same exporter"
 _INCOMPLETE = "parts of a sum that lack another part at their instant"
+TWO_SERIES = "two series for one channel"
 CURES_OF_SERIES = {
     "no mapping for this metric": "say in a mapping file what it is (docs/how-to/add-an-exporter.md)",
     "no mapping for these labels": "the metric is known, but not with these labels: say in a mapping file what it is",
     "no node": "no label names the node: give it with --node, or name the label in a mapping file",
     "series without a name": "ask for the metric itself, not for a function or a sum of it",
     "unusable label": "node or channel can't be called so: correct the label, or name another one in a mapping file",
-    "two series for one channel": "tell them apart in a mapping file (where), or let one be instead_of the other",
+    TWO_SERIES: "tell them apart in a mapping file (where), or let one be instead_of the other",
 }
 
 
@@ -100,7 +102,11 @@ class Catalogue:
         """
         told = self._told if told is None else told
         table = self.known.table()
-        refusals = list(self._refused_series(samples, told))
+        refusals: list[Refusal] = []
+        unread: list[UnreadSamples] = []
+        for reason, codes in self._refused_series(samples).items():
+            refusals += self._refuse(codes, reason, samples, told)
+            unread += self._unread(codes, reason, samples)
         action = table.action[samples.code]
         measured = samples.take(np.isfinite(samples.value) & ((action == _READ) | (action == _INDEX)))
         timely = (measured.t_ms >= EARLIEST_MS) & (measured.t_ms <= now_ms + DAY_MS)
@@ -112,10 +118,11 @@ class Catalogue:
         read = measured.take(~index) if index.any() else measured
         replaced, beside = self._rivalry.judged(read.code, read.t_ms)
         self._note(_BETTER, replaced)
-        refusals += self._refuse(beside, "two series for one channel", read, told)
+        refusals += self._refuse(beside, TWO_SERIES, read, told)
+        unread += self._unread(beside, TWO_SERIES, read)
         if replaced or beside:
             read = read.take(~np.isin(read.code, [*replaced, *beside]))
-        return self._made(table, read, refusals, places)
+        return replace(self._made(table, read, refusals, places), unread=unread)
 
     def summary(self) -> list[str]:
         """What was left out since it was last asked, a sentence a cause."""
@@ -131,8 +138,8 @@ class Catalogue:
         if codes:
             self._unused.setdefault(why, {}).update(dict.fromkeys(self.known.series[one].metric for one in codes))
 
-    def _refused_series(self, samples: SeriesSamples, told: set[int]) -> Iterator[Refusal]:
-        """Refusals of series as a whole; those that are left out are noted."""
+    def _refused_series(self, samples: SeriesSamples) -> dict[str, list[int]]:
+        """By reason the series that are refused as a whole; those that are left out are noted."""
         present = np.flatnonzero(np.bincount(samples.code, minlength=len(self.known)))
         wrong: dict[str, list[int]] = {}
         others = present[~np.isin(self.known.table().action[present], (_READ, _INDEX))]
@@ -142,8 +149,21 @@ class Catalogue:
                 self._note(series.reason, [one])
             else:
                 wrong.setdefault(series.reason, []).append(one)
-        for reason, codes in wrong.items():
-            yield from self._refuse(codes, reason, samples, told)
+        return wrong
+
+    def _unread(self, codes: Sequence[int], reason: str, samples: SeriesSamples) -> Iterator[UnreadSamples]:
+        """The samples of refused series, within a bound."""
+        whole = [one for one in codes if self.known.series[one].whole]
+        if not whole:
+            return
+        place = np.full(len(self.known), -1, np.int64)
+        place[whole] = np.arange(len(whole))
+        rows = np.flatnonzero((place[samples.code] >= 0) & np.isfinite(samples.value))
+        if len(rows):
+            kept = samples.take(rows[:MOST_UNREAD])
+            texts = [self.known.series[one].whole for one in whole]
+            more = len(rows) > MOST_UNREAD
+            yield UnreadSamples(reason, texts, place[kept.code], kept.t_ms, kept.value, kept.line, more)
 
     def _refuse(self, codes: Sequence[int], reason: str, samples: SeriesSamples, told: set[int]) -> Iterator[Refusal]:
         """One refusal for each series that was not told yet, on its first line."""
@@ -164,8 +184,10 @@ class Catalogue:
 
     def _out_of_time(self, samples: SeriesSamples) -> Iterator[Refusal]:
         reason = REASONS[TimeFault.OUT_OF_RANGE]
-        for one, ms, at in zip(samples.code.tolist(), samples.t_ms.tolist(), samples.line.tolist(), strict=True):
-            text = f"{self.known.series[one].text[: TEXT_LIMIT - 30]} {ms}"
+        columns = (samples.code, samples.value, samples.t_ms, samples.line)
+        for one, value, ms, at in zip(*(column.tolist() for column in columns), strict=True):
+            series = self.known.series[one]
+            text = f"{series.whole} {value!r} {ms}" if series.whole else f"{series.text[: TEXT_LIMIT - 30]} {ms}"
             yield Refusal(reason, at, f"{_instant(ms)}: {self.time_cure}", text)
 
     def _places(self, samples: SeriesSamples) -> list[GpuAt]:

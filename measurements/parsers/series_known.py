@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -28,6 +28,9 @@ _NOT_DRAWN = re.compile(
     re.IGNORECASE,
 )
 _CHANNEL_PART = re.compile(r"[A-Za-z0-9_.:-]{1,48}")
+_PLAIN_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+LONGEST_WHOLE = 4_000
 _TEMPLATE_LABEL = re.compile(r"\{([^{}]+)\}")
 
 
@@ -44,6 +47,7 @@ class Series:
     node: str = ""
     uuid: str = ""
     part: int = 0  # which of the parts that its rule adds up
+    whole: str = ""  # as a line of OpenMetrics begins; empty where no line can say it
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +155,11 @@ class Known:
         for rule in rules:
             values = rule.fits(metric, labels)
             if values is not None:
-                return self._by_rule(rule, metric, values, text)
+                return replace(self._by_rule(rule, metric, values, text), whole=whole_text(metric, labels, text))
         if not is_powerlike(metric) and not any(rule.action == Action.READ for rule in rules):
             return Series(metric, Action.IGNORE, text, NO_POWER)
         reason = "no mapping for these labels" if rules else "no mapping for this metric"
-        return Series(metric, Action.REFUSE, text, reason)
+        return Series(metric, Action.REFUSE, text, reason, whole=whole_text(metric, labels, text))
 
     def _by_rule(self, rule: Rule, metric: str, values: Mapping[str, str], text: str) -> Series:
         if rule.action in (Action.IGNORE, Action.REFUSE):
@@ -189,6 +193,26 @@ def series_text(metric: str, labels: Mapping[str, str]) -> str:
     inside = ",".join(f'{label}="{value}"' for label, value in sorted(labels.items()))
     text = (f"{metric}{{{inside}}}" if inside else metric)[:TEXT_LIMIT]
     return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def whole_text(metric: str, labels: Mapping[str, str], text: str = "") -> str:
+    """A series so that it can be read again; empty where it is too long or holds what no line can."""
+    named = bool(_PLAIN_METRIC.fullmatch(metric))
+    inside = [] if named else [_quoted(metric)]
+    inside += [f"{_label(name)}={_quoted(value)}" for name, value in sorted(labels.items())]
+    found = (metric if named else "") + (f"{{{','.join(inside)}}}" if inside else "")
+    if len(found) > LONGEST_WHOLE or not found.isprintable() or "" in labels:
+        return ""
+    return text if found == text else found
+
+
+def _label(name: str) -> str:
+    return name if _PLAIN_LABEL.fullmatch(name) else _quoted(name)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 @lru_cache(maxsize=20_000)

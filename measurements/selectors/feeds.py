@@ -36,6 +36,7 @@ class FeedState:
     every_s: int
     late_after_s: int
     options: dict[str, Any]
+    alerted_at: datetime | None = None  # when operators were told that it is late
 
     @property
     def notes(self) -> list[str]:
@@ -97,6 +98,7 @@ def _state(feed: Feed, now: datetime) -> FeedState:
         every_s=feed.every_s,
         late_after_s=feed.late_after_s,
         options=feed.options,
+        alerted_at=feed.alerted_at,
     )
 
 

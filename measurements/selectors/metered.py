@@ -15,6 +15,7 @@ from measurements.domain.samples import Samples
 from measurements.domain.units import DAY_MS, MW_PER_W, IntArray, Kind, day_from_ms
 from measurements.models import Channel, ChannelPeriod, MeterPeriod, NodeConfig
 from measurements.selectors.devices import device_changes
+from measurements.selectors.doubts import refused_spans, without
 from measurements.store import SampleStore
 
 
@@ -42,7 +43,8 @@ class MeteredNodes:
         first, after = start_ms // DAY_MS * DAY_MS, -(-end_ms // DAY_MS) * DAY_MS
         margin = NOMINAL_WINDOW_MS
         while True:
-            self._keep(SampleStore().read(list(self.channels), first - margin, after + margin))
+            found = SampleStore().read(list(self.channels), first - margin, after + margin)
+            self._keep(without(found, refused_spans(self.meters, first - margin, after + margin)))
             reach = max((_reach_ms(s) for day in (first, after - DAY_MS) for s in self._all_series(day)), default=0)
             if reach <= margin:
                 return

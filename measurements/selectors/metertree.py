@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields
 from datetime import date, timedelta
 
 import numpy as np
-from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db.models import Count, Max, Min, Sum
 
 from measurements.domain.quality import ratio
@@ -27,16 +26,13 @@ from measurements.domain.units import (
     day_from_ms,
     day_start_ms,
 )
-from measurements.models import Cluster, Node, NodeDay, NodeHour
+from measurements.models import NodeDay, NodeHour
+from measurements.selectors.meter_places import Place, Tree
 from measurements.selectors.states import off_times
 
 HOURS_PER_DAY = 24
 HOUR_US = S_PER_HOUR * US_PER_S
 SAME_US = HOUR_US // 1000  # known times that differ by less are the same: samples do not come at one instant
-_LEVELS = (Node.Level.CHASSIS, Node.Level.RACK, Node.Level.INFRASTRUCTURE, Node.Level.FACILITY)
-
-
-# --- Meters above nodes -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,58 +87,6 @@ class MeterReport:
     unmetered: tuple[str, ...]  # right below it, without any
     total: Comparison
     days: tuple[MeterDay, ...]
-
-
-# --- The tree -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A meter or a node in the tree."""
-
-    pk: int
-    name: str
-    level: str
-    parent: int | None
-    first_sample_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """Who stands above whom; what has no meter of its own is looked through to what lies below it."""
-
-    places: dict[int, Place]
-    children: dict[int, list[Place]]
-
-    @classmethod
-    def of(cls, viewer: AbstractUser | AnonymousUser, cluster: Cluster) -> Tree:
-        """Of a cluster; for those who may not see nodes there is nothing in it."""
-        rows = Node.objects.visible_to(viewer).filter(cluster=cluster).order_by("name")
-        found = [Place(*row) for row in rows.values_list("pk", "name", "level", "parent_id", "first_sample_ms")]
-        children: dict[int, list[Place]] = defaultdict(list)
-        for place in found:
-            if place.parent:
-                children[place.parent].append(place)
-        return cls({place.pk: place for place in found}, dict(children))
-
-    @property
-    def nodes(self) -> list[Place]:
-        """Compute nodes."""
-        return [place for place in self.places.values() if place.level == Node.Level.NODE]
-
-    @property
-    def above(self) -> list[Place]:
-        """Everything else that has a meter, from the lowest level up."""
-        metered = [p for p in self.places.values() if p.level != Node.Level.NODE and p.first_sample_ms is not None]
-        return sorted(metered, key=lambda place: (_LEVELS.index(Node.Level(place.level)), place.name))
-
-    def below(self, pk: int) -> list[Place]:
-        """What is compared with a meter."""
-        found: list[Place] = []
-        for child in self.children.get(pk, []):
-            looked_through = child.first_sample_ms is None and child.pk in self.children
-            found += self.below(child.pk) if looked_through else [child]
-        return found
 
 
 def meter_reports(tree: Tree, first: date, last: date) -> tuple[MeterReport, ...]:

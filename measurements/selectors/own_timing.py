@@ -12,7 +12,7 @@ from measurements.domain.profiles import HOURS_PER_DAY
 from measurements.domain.timeshift import Shift, Timing, shifted, timing
 from measurements.domain.units import FloatArray, IntArray
 from measurements.selectors.grid import REACHES_H, SLOTS_PER_H
-from measurements.selectors.usage import Quarters
+from measurements.selectors.usage_emissions import Quarters
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ from measurements.selectors.project_people import (
     people_of,
     who_ran,
 )
-from measurements.selectors.usage import Asked, Cells, Dimension, Quarters, Usage, usage
+from measurements.selectors.usage import Asked, Cells, Dimension, Usage, usage
+from measurements.selectors.usage_emissions import Quarters
 
 
 @dataclass(frozen=True, slots=True)

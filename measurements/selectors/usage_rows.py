@@ -65,11 +65,13 @@ class UsageRows:
 def usage_rows(rows: QuerySet[UsageDay], fields: Sequence[str]) -> UsageRows:
     """Rows of the roll-up with the texts that are asked for; one query."""
     # Put in order here: a database would carry the records through its sort.
-    every: tuple[str | Combinable, ...] = (*_COLUMNS, *_PLAIN, *fields)
+    others = [field for field in fields if field not in _COLUMNS]  # none is read twice
+    every: tuple[str | Combinable, ...] = (*_COLUMNS, *_PLAIN, *others)
     pk, cluster, name, node_type, state, first_hour, hours, day, excused, *texts = columns_of(
         rows.order_by().values_list(*every), len(every)
     )
     days, clusters, states = day_numbers(day), _labels(name), _labels(state)
+    labels = {"cluster__name": clusters, "state": states, **dict(zip(others, map(_labels, texts), strict=True))}
     rank = np.argsort(np.argsort(np.array(clusters.names, object)))[clusters.code] if clusters.names else clusters.code
     order = np.lexsort((_numbers(pk), rank, days))
     owner, records = unpacked_hours([hours[i] for i in order.tolist()])
@@ -80,9 +82,7 @@ def usage_rows(rows: QuerySet[UsageDay], fields: Sequence[str]) -> UsageRows:
         node_type=_numbers(node_type)[order],
         wasted=(states.are(WASTED) & ~np.array(excused, bool))[order],
         running=states.are(_RUNNING)[order],
-        labels={
-            field: Labels(text.names, text.code[order]) for field, text in zip(fields, map(_labels, texts), strict=True)
-        },
+        labels={field: Labels(labels[field].names, labels[field].code[order]) for field in fields},
         owner=owner,
         hour=consecutive(begins, np.bincount(owner, minlength=len(order))),
         records=records,

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from measurements.models import DirtyDay, DirtyJob, DirtyNodeDay, Heartbeat, Intake
+from measurements.models import DirtyDay, DirtyDoubt, DirtyJob, DirtyNodeDay, Heartbeat, Intake
 
 LATE_SWEEPS = 3  # a heartbeat older than this many intervals of the sweep is missing
 SLACK_S = 15  # on top: a piece of work may take that long
@@ -21,11 +21,14 @@ class Waiting:
     node_days: int
     jobs: int
     days: int
+    examinations: int = 0  # days to be looked through for what is not plausible
+    untried: int = 0  # files to be tried before anybody decides on them
 
     @property
     def anything(self) -> bool:
         """Whether there is anything at all."""
-        return bool(self.files or self.node_days or self.jobs or self.days)
+        files, ledger = self.files or self.untried, self.node_days or self.jobs or self.days
+        return bool(files or ledger or self.examinations)
 
     def as_json(self) -> dict[str, Any]:
         """For a heartbeat."""
@@ -51,6 +54,8 @@ def waiting_work() -> Waiting:
         node_days=DirtyNodeDay.objects.count(),
         jobs=DirtyJob.objects.count(),
         days=DirtyDay.objects.count(),
+        examinations=DirtyDoubt.objects.count(),
+        untried=Intake.objects.filter(state=Intake.State.TRYING).count(),
     )
 
 

@@ -39,8 +39,10 @@ from measurements.models import (
 )
 from measurements.models import MeterPeriod as MeterPeriodRow
 from measurements.selectors.devices import device_changes
+from measurements.selectors.doubts import refused_spans, without
 from measurements.selectors.states import off_times
 from measurements.services import ledger_rows
+from measurements.services.doubts import examine_next
 from measurements.services.machine import policy_on
 from measurements.services.marks import changed_since, claim, free, give_back, settle, still_mine
 from measurements.store import SampleStore, Selection
@@ -69,7 +71,12 @@ def attribute_dirty(
 
 
 def attribute_next_block(now: datetime, cluster: Cluster | None = None, nodes: int = BLOCK_NODES) -> int | None:
-    """Claim and book one block of so many nodes at most; how many node-days, None if nothing is free."""
+    """Claim and book one block of so many nodes at most; how many node-days, None if nothing is free.
+
+    Days whose samples changed are looked through first: what is not plausible is not booked at all.
+    """
+    if examine_next(now, cluster):
+        return 0
     waiting = DirtyNodeDay.objects.filter(free(now))
     if cluster is not None:
         waiting = waiting.filter(cluster=cluster)
@@ -170,7 +177,8 @@ def read_block(cluster: Cluster, day: date, nodes: Sequence[int]) -> Block:
 def _scan(cluster: Cluster, machine: _Machine, start_ms: int, end_ms: int) -> Samples:
     channels = np.array(sorted(machine.channels), np.int32)
     wanted = Selection(np.array(machine.nodes, np.int32), start_ms, end_ms, channels)
-    return SampleStore().scan(cluster.pk, wanted)
+    spans = refused_spans(machine.nodes, start_ms, end_ms)  # before the samples: whoever changes them marks the day
+    return without(SampleStore().scan(cluster.pk, wanted), spans)
 
 
 class _Machine:

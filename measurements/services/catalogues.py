@@ -28,11 +28,16 @@ class _Kept:
 _kept: dict[int, _Kept] = {}
 
 
+def site_mappings() -> Mappings:
+    """The mappings as the site has them, its own before those that are shipped."""
+    folder = Path(settings.JOULEBOOK_VAR) / OWN_MAPPINGS
+    return load_mappings(folder if folder.is_dir() else None)
+
+
 @contextmanager
 def catalogue_of(cluster_id: int) -> Iterator[Catalogue]:
     """The series of a cluster, for one thread at a time; made anew when a mapping file changed."""
-    folder = Path(settings.JOULEBOOK_VAR) / OWN_MAPPINGS
-    mappings = load_mappings(folder if folder.is_dir() else None)
+    mappings = site_mappings()
     kept = _kept.get(cluster_id)
     if kept is None or kept.mappings is not mappings or len(kept.catalogue) > MOST_SERIES:
         kept = _kept[cluster_id] = _Kept(mappings, Catalogue(mappings))

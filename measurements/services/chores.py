@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from measurements.models import Cluster, Heartbeat
+from measurements.services.alerts import alert_due
 from measurements.services.audit import forget_reads
 from measurements.services.digests import forget_digests, send_due
 from measurements.services.feeds import EVERY_S as ASK_S
@@ -22,6 +23,8 @@ from measurements.services.pricing import price_missing
 from measurements.services.pulls import EVERY_S as PULL_S
 from measurements.services.pulls import pull_due
 from measurements.services.push_folding import fold_all_pushes
+from measurements.services.replay import EVERY_S as REPLAY_S
+from measurements.services.replay import replay_due
 from measurements.services.scope_checks import check_due
 from measurements.services.tags import retag_due
 from measurements.services.upkeep import tend
@@ -87,10 +90,12 @@ every(MINUTE_S, fold_all_pushes, "fold pushes")
 every(HOUR_S, tend_all, "tend", at_once=False)  # there is nothing to compact in a new site
 every(PULL_S, pull_due, "pull carbon intensity")
 every(ASK_S, ask_due, "ask feeds")
+every(REPLAY_S, replay_due, "try refused lines again")
 every(MINUTE_S, apply_waiting, "place GPUs")
 every(HOUR_S, price_missing, "price", at_once=False)
 every(DAY_S, forget_reads, "forget old reads", at_once=False)
 every(MINUTE_S, send_due, "send mails")
+every(MINUTE_S, alert_due, "tell operators of late sources")
 every(DAY_S, forget_digests, "forget old mails", at_once=False)
 every(MINUTE_S, retag_due, "tag jobs")
 every(HOUR_S, check_due, "check what meters cover", at_once=False)

@@ -1,4 +1,4 @@
-"""The batches of feeds of jobs: one a UTC day, into which each turn's is folded.
+"""The batches of feeds: one a UTC day, into which each turn's is folded; of feeds of power for what is refused alone.
 
 A feed is asked every few minutes, mostly for what is known already: a batch a turn would bury all others. What was
 refused is kept once, however often the overlap brings it again.
@@ -10,12 +10,14 @@ import gzip
 import hashlib
 from datetime import datetime
 
+import numpy as np
 from django.db import transaction
 
 from measurements.models import Batch, Cluster, Feed, Quarantine
-from measurements.services.batches import options_key
+from measurements.services.batches import QuarantineDraft, RefusedCount, grow_quarantine, keep_samples, options_key
 
 MOST_LINES = 10_000  # of one reason and day
+MOST_LINES_OF_POWER = 1_000  # all are counted
 
 
 @transaction.atomic
@@ -26,15 +28,49 @@ def fold(pk: int | None, feed: Feed, now: datetime) -> None:
     Cluster.objects.select_for_update(no_key=True).get(pk=feed.cluster_id)
     batch = Batch.objects.get(pk=pk)
     if batch.stored or batch.refused:
-        _add(batch, _of_day(batch, feed, now), now)
+        _add(batch, _of_day(batch.content, feed, now), now)
     batch.delete()
 
 
-def _of_day(batch: Batch, feed: Feed, now: datetime) -> Batch:
+def keep_refused(feed: Feed, fresh: QuarantineDraft, again: QuarantineDraft, now: datetime) -> None:
+    """Keep what a feed of power brought and was refused, the cluster's row locked.
+
+    ``fresh`` is counted all; of ``again``, which earlier turns may have brought, what is not among the lines kept, as
+    long as all are kept.
+    """
+    if not fresh.total and not again.total:
+        return
+    day = _of_day(Batch.Content.POWER, feed, now)
+    grow_quarantine(day, [fresh], MOST_LINES_OF_POWER)
+    known = {row.reason: row for row in day.quarantine.all()}
+    left = QuarantineDraft()
+    for row in again.counts():
+        _leave_new(row, again.lines_of(row.reason), known.get(row.reason[:128]), left)
+    if fresh.total or left.total:
+        grow_quarantine(day, [left], MOST_LINES_OF_POWER)
+        day.refused += fresh.total + left.total
+        day.read += fresh.total + left.total  # its samples are in the batches of the hours
+        day.committed_at = now
+        day.save()
+    keep_samples(day, [fresh, again])
+
+
+def _leave_new(refused: RefusedCount, packed: bytes, kept: Quarantine | None, left: QuarantineDraft) -> None:
+    """Put those lines of a reason into a draft that are not kept yet."""
+    if kept is not None and kept.count > MOST_LINES_OF_POWER:
+        return  # of those beyond nobody knows any more which they were
+    known = set(_texts(kept)) if kept is not None else set()
+    lines = [line.partition("\t") for line in gzip.decompress(packed).decode().splitlines()]
+    new = [(int(number), text) for number, _, text in lines if text not in known]
+    numbers = np.array([number for number, _ in new], np.int64)
+    left.add_lines(refused.reason, numbers, [text for _, text in new], refused.example)
+
+
+def _of_day(content: str, feed: Feed, now: datetime) -> Batch:
     options: dict[str, object] = {"feed": feed.name, "day": now.date().isoformat()}
     name = hashlib.sha256(f"feed {feed.pk} {options['day']}".encode()).hexdigest()
     found, _ = Batch.objects.get_or_create(
-        cluster=batch.cluster, content=batch.content, sha256=name, options_key=options_key(options),
+        cluster=feed.cluster, content=content, sha256=name, options_key=options_key(options),
         defaults={"options": options, "source": f"feed {feed.name}", "committed_at": now},
     )  # fmt: skip
     return found

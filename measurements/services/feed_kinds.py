@@ -11,6 +11,7 @@ from django.conf import settings
 
 from measurements.feeds.about import fault_of_address
 from measurements.models import Feed
+from measurements.services import ipmi_feeds, prometheus_feeds, redfish_feeds
 from measurements.services.feed_turns import Turn
 from measurements.services.slurm_feeds import ask_gpus, ask_jobs, ask_members, ask_nodes
 
@@ -26,6 +27,7 @@ class Kind:
     late_after_s: int
     options: Mapping[str, type]
     run: Callable[[Turn], None]
+    check: Callable[[Mapping[str, Any]], str] = lambda options: ""  # what is wrong with options beside their types
 
     def fault_of(self, options: Mapping[str, Any]) -> str:
         """What is wrong with some options, or nothing."""
@@ -37,7 +39,8 @@ class Kind:
                 return f"the option {name!r} can't be {value!r}"
             if name.endswith("_file") and not Path(str(value)).is_absolute():
                 return f"{name}: give the whole path of a file that this site can read"
-        return fault_of_address(options["address"], settings.FEED_HOSTS) if "address" in options else ""
+        fault = fault_of_address(options["address"], settings.FEED_HOSTS) if "address" in options else ""
+        return fault or self.check(options)
 
 
 def _fits(value: Any, kind: type) -> bool:
@@ -54,4 +57,9 @@ KINDS: dict[str, Kind] = {
     Feed.Kind.SLURM_NODES: Kind(300, 3_600, {**_SLURM, "off_states": str, "describe": bool}, ask_nodes),
     Feed.Kind.SLURM_MEMBERS: Kind(3_600, 86_400, dict(_SLURM), ask_members),
     Feed.Kind.SLURM_GPUS: Kind(60, 600, dict(_SLURM), ask_gpus),
+    Feed.Kind.PROMETHEUS: Kind(
+        60, 600, prometheus_feeds.OPTIONS, prometheus_feeds.ask, prometheus_feeds.fault_of_options
+    ),
+    Feed.Kind.REDFISH: Kind(60, 600, redfish_feeds.OPTIONS, redfish_feeds.ask_redfish, redfish_feeds.fault_of),
+    Feed.Kind.IPMI: Kind(60, 600, ipmi_feeds.OPTIONS, ipmi_feeds.ask_ipmi, ipmi_feeds.fault_of),
 }

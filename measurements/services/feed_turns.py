@@ -41,8 +41,10 @@ class Turn:
 
     def start_ms(self, overlap_ms: int) -> int:
         """From where on to ask: behind the cursor, at first from the day that was said, else an overlap ago."""
-        since_ms = self.feed.since_ms if self.feed.since_ms is not None else self.now_ms - overlap_ms
-        return since_ms if self.feed.cursor_ms is None else max(since_ms, self.feed.cursor_ms - overlap_ms)
+        since_ms, cursor_ms = self.feed.since_ms, self.feed.cursor_ms
+        if cursor_ms is None:
+            return self.now_ms - overlap_ms if since_ms is None else since_ms
+        return max(cursor_ms - overlap_ms, since_ms or 0)  # however long nobody asked
 
     def keep(self, *, cursor_ms: int | None = None, newest_ms: int | None = None) -> None:
         """Note how far it has come, and hold the lease on; inside the transaction that stores, or behind it."""

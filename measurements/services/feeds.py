@@ -12,7 +12,7 @@ import logging
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -100,6 +100,11 @@ def disable(feed: Feed) -> None:
     Feed.objects.filter(pk=feed.pk).update(enabled=False, claimed_by="", claimed_until=None)
 
 
+def note_alert(pks: Sequence[int], at: datetime | None) -> None:
+    """Note that operators were told that these are late, or that they are not any more."""
+    Feed.objects.filter(pk__in=pks).update(alerted_at=at)
+
+
 # --- Turns ------------------------------------------------------------------------------------------------------------
 
 
@@ -123,12 +128,15 @@ def ask(pk: int, now: datetime, *, at_once: bool = False) -> Ended | None:
 
 
 def _run(turn: Turn) -> Ended | None:
+    kind = KINDS[turn.feed.kind]
     try:
-        KINDS[turn.feed.kind].run(turn)
+        if fault := kind.fault_of(turn.feed.options):  # a host that was taken off the list is asked no more
+            raise FeedError(fault)
+        kind.run(turn)
     except Taken:
         return None
     except FeedError as fault:
-        return _failed(turn, str(fault), fault.wait_s)
+        return _failed(turn, str(fault), fault.wait_s, fault.at_most_s)
     except UnusableFile as fault:
         return _failed(turn, f"what came cannot be read: {fault}", None)
     except (OperationalError, InterfaceError):
@@ -140,12 +148,13 @@ def _run(turn: Turn) -> Ended | None:
     return _ended(turn, "", failures=0, last_error="", last_ok_at=turn.now, next_at=turn.now + wait)
 
 
-def _failed(turn: Turn, reason: str, wait_s: float | None) -> Ended:
+def _failed(turn: Turn, reason: str, wait_s: float | None, at_most_s: float | None = None) -> Ended:
     """Note the failure; the next turn is the later the more there were in a row."""
     logger.warning("%s: %s", turn.feed, reason)
     failures = turn.feed.failures + 1
     every = timedelta(seconds=max(turn.feed.every_s, EVERY_S))
-    wait = max(every, min(LONGEST_WAIT, every * 2 ** min(failures - 1, 10)))
+    longest = LONGEST_WAIT if at_most_s is None else timedelta(seconds=at_most_s)
+    wait = max(every, min(longest, every * 2 ** min(failures - 1, 10)))
     if wait_s is not None:
         wait = max(wait, min(timedelta(seconds=min(wait_s, 1e6)), LONGEST_ASKED_WAIT))
     return _ended(turn, reason, failures=failures, last_error=reason[:LONGEST_ERROR], next_at=turn.now + wait)

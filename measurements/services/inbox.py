@@ -27,6 +27,7 @@ from measurements.store import sync_to_disk
 INBOX, TAKEN = "inbox", ".taken"
 CONTENTS = (Intake.Content.NODES, Intake.Content.STATES, Intake.Content.POWER, Intake.Content.JOBS)  # in this order
 UNFINISHED = (".part", ".tmp")
+FINISHED = (Intake.State.DONE, Intake.State.FAILED, Intake.State.WITHDRAWN)
 OPTIONS = "options.json"
 RUBBISH_AGE_S = 3_600
 AT_ONCE = 1_000  # files of a folder that stand in the table; the others follow as these are done
@@ -73,7 +74,7 @@ def _changed(path: Path) -> float | None:
     """When it was last written to or renamed, by the kernel's own account, which no tool sets back."""
     try:
         inside = list(path.iterdir()) if path.is_dir() else []
-        return max(entry.stat().st_ctime for entry in (path, *inside))
+        return max(entry.lstat().st_ctime for entry in (path, *inside))
     except FileNotFoundError:
         return None
 
@@ -135,7 +136,7 @@ def clear_away(now: datetime) -> None:
             row = rows.get(name)
             if row is None:
                 _clear_rubbish(folders[name], now)
-            elif row.state != Intake.State.QUEUED:
+            elif row.state in FINISHED:
                 _clear_finished(row, folders[name])
 
 
@@ -155,5 +156,6 @@ def _clear_rubbish(folder: Path, now: datetime) -> None:
     """Of the spool a copy whose entry never came; of the watched folder an empty place."""
     with suppress(FileNotFoundError):
         empty_or_copy = folder.parent.name == SPOOL or not any(folder.iterdir())
-        if empty_or_copy and now.timestamp() - folder.stat().st_ctime > RUBBISH_AGE_S:
+        changed = _changed(folder)  # a large file that is still coming in is no rubbish
+        if empty_or_copy and changed is not None and now.timestamp() - changed > RUBBISH_AGE_S:
             shutil.rmtree(folder, ignore_errors=True)

@@ -49,6 +49,7 @@ _CONFIG_FIELDS = (
     "idle_w",
     "rated_w",
     "ceiling_w",
+    "floor_w",
     "gpu_idle_w",
 )
 

@@ -18,7 +18,17 @@ from typing import TypeVar
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from measurements.models import Cluster, DirtyDay, DirtyJob, DirtyNodeDay, Feed, Intake, SealedDay, TypeDay
+from measurements.models import (
+    Cluster,
+    DirtyDay,
+    DirtyDoubt,
+    DirtyJob,
+    DirtyNodeDay,
+    Feed,
+    Intake,
+    SealedDay,
+    TypeDay,
+)
 from measurements.models.leases import Leased
 from measurements.models.ledger import DirtyMark
 from measurements.services.bulk import adapted, insert
@@ -36,8 +46,11 @@ def new_version() -> int:
     return secrets.randbits(_VERSION_BITS)
 
 
-def mark_node_days(cluster: Cluster, pairs: Iterable[tuple[int, date]]) -> int:
-    """Mark (node id, UTC day) pairs dirty, sealed days excepted; how many."""
+def mark_node_days(cluster: Cluster, pairs: Iterable[tuple[int, date]], *, examine: bool = True) -> int:
+    """Mark (node id, UTC day) pairs dirty, sealed days excepted; how many.
+
+    What books a node-day anew may make other samples of its day doubtful: the day is to be looked through again.
+    """
     wanted = sorted(set(pairs), key=lambda pair: (pair[1], pair[0]))
     sealed = sealed_days(cluster, {day for _, day in wanted})
     rows = [(cluster.pk, node_id, adapted(day), new_version(), "") for node_id, day in wanted if day not in sealed]
@@ -48,7 +61,20 @@ def mark_node_days(cluster: Cluster, pairs: Iterable[tuple[int, date]]) -> int:
         unique=("cluster", "day", "node"),
         keep=("claimed_by",),
     )
+    if examine:
+        mark_examinations(cluster, {day for _, day in wanted} - sealed)
     return len(rows)
+
+
+def mark_examinations(cluster: Cluster, days: Iterable[date]) -> None:
+    """Have the samples of some days looked through for what is not plausible; none of them may be sealed.
+
+    Always after marks of node-days: whoever waits for one of these holds no other.
+    """
+    rows = [(cluster.pk, adapted(day), new_version(), "") for day in sorted(days)]
+    insert(
+        DirtyDoubt, ("cluster", "day", "version", "claimed_by"), rows, unique=("cluster", "day"), keep=("claimed_by",)
+    )
 
 
 def sealed_days(cluster: Cluster, days: Iterable[date]) -> set[date]:
@@ -162,7 +188,7 @@ def changed_since(marks: list[Mark]) -> bool:
 
 def release_dead() -> None:
     """End the leases of processes of this machine that are gone (killed, say)."""
-    leased: tuple[type[Leased], ...] = (DirtyNodeDay, DirtyJob, DirtyDay, Intake, Feed)
+    leased: tuple[type[Leased], ...] = (DirtyNodeDay, DirtyDoubt, DirtyJob, DirtyDay, Intake, Feed)
     for model in leased:
         owners = model._default_manager.exclude(claimed_by="").values_list("claimed_by", flat=True).distinct()
         for claimed_by in owners:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import date, datetime
+from itertools import accumulate
 
 from measurements.domain.samples import concatenate, resolve
 from measurements.domain.units import EPOCH_DAY
@@ -15,6 +16,7 @@ from measurements.services.upkeep import FOLDED, merge
 from measurements.store import SampleStore
 
 SEGMENTS_AT_ONCE = 500  # about two minutes of pushes; where nobody folded for hours there are more
+ROWS_AT_ONCE = 2_000_000  # a feed that catches up brings many at once
 LOTS_AT_ONCE = 40  # of one turn: the rest has its turn a minute later
 BREATH_S = 0.01
 
@@ -43,7 +45,9 @@ def _next_lot(cluster: Cluster) -> list[Segment]:
     first = waiting.order_by("batch_no", "day", "pk").defer("inline").first()
     if first is None:
         return []
-    return list(waiting.filter(batch_no=first.batch_no, day=first.day).order_by("pk")[:SEGMENTS_AT_ONCE])
+    lot = list(waiting.filter(batch_no=first.batch_no, day=first.day).order_by("pk")[:SEGMENTS_AT_ONCE])
+    rows = list(accumulate((segment.rows for segment in lot), initial=0))
+    return [segment for segment, before in zip(lot, rows, strict=False) if before < ROWS_AT_ONCE]
 
 
 def _fold(cluster: Cluster, lot: Sequence[Segment]) -> int:

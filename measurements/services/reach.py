@@ -36,11 +36,11 @@ def mark_reached(cluster: Cluster, reach: Reach) -> None:
         return
     nodes = sorted({node for node, _ in reach})
     choose_meters(nodes)
-    mark_node_days(cluster, _touched(reach, cluster, nodes))
+    mark_node_days(cluster, touched(reach, cluster, nodes))
     _move_first_and_last_samples(reach, cluster, nodes)
 
 
-def _touched(reach: Reach, cluster: Cluster, nodes: list[int]) -> Iterable[tuple[int, date]]:
+def touched(reach: Reach, cluster: Cluster, nodes: list[int]) -> Iterable[tuple[int, date]]:
     """The node-days that new samples change: their own, and a neighbour that reads as far as to them."""
     own = {(node, EPOCH_DAY + timedelta(days=day)) for node, day in reach}
     beside = {day + timedelta(days=step) for _, day in own for step in (-1, 1)}

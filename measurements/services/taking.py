@@ -5,21 +5,21 @@ Options are called as those of the commands (``time_zone``, ``interval`` in seco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 
 from measurements.domain.units import MS_PER_S, UJ_PER_J, ms_from_datetime
 from measurements.models import Cluster, Intake
-from measurements.parsers.detect import detect_power
+from measurements.parsers.detect import PowerParser, detect_power
 from measurements.parsers.detect_jobs import detect_jobs
 from measurements.parsers.detect_nodes import detect_nodes
 from measurements.parsers.node_states import read_states
-from measurements.parsers.records import ParseOptions, UnusableFile
+from measurements.parsers.records import JobChunk, ParseOptions, PowerChunk, UnusableFile
 from measurements.parsers.source import Source
 from measurements.parsers.times import TimeRefused, parse_instant
 from measurements.services.batches import IngestReport, QuarantineDraft
@@ -31,6 +31,9 @@ from measurements.services.states import load_states
 
 Options = Mapping[str, Any]
 Progress = Callable[[int], None]
+Chunk = TypeVar("Chunk")
+Read = Callable[[Source, ParseOptions, int], Iterator[Chunk]]
+Watch = Callable[[Iterator[Chunk]], Iterator[Chunk]]
 
 _COMMON = {"format", "time_zone"}
 KNOWN_OPTIONS = {
@@ -84,24 +87,30 @@ def take_power(
     *,
     dry_run: bool = False,
     progress: Progress | None = None,
+    watch: Watch[PowerChunk] | None = None,
 ) -> IngestReport:
-    """Take a power log."""
+    """Take a power log; ``watch`` is given what the parser gives, and passes it on."""
     interval_ms, wrap_j = _ms(options.get("interval")), options.get("wrap_joules")
     parser = detect_power(source, options.get("format"))
-    parse = ParseOptions(
+    wrap_uj = None if wrap_j is None else round(wrap_j * UJ_PER_J)
+    declaration = Declaration(interval_ms, _ms(options.get("max_gap")), wrap_uj)
+    parse = power_options(parser, options, now)
+    what = PowerInput(_watched(parser.read, watch), parser.name, parse, declaration, parser.named(source.name))
+    return ingest_power(cluster, source, what, now, dry_run=dry_run, progress=progress)
+
+
+def power_options(parser: PowerParser, options: Options, now: datetime) -> ParseOptions:
+    """What was said of a power log, as its parser takes it."""
+    return ParseOptions(
         options.get("node"),
         options.get("channel"),
-        _zone(options),
-        interval_ms,
+        zone_of(options),
+        _ms(options.get("interval")),
         tuple((column, name) for column, name in options.get("rename") or ()),
         _at(options, now),
         Path(settings.JOULEBOOK_VAR) / OWN_MAPPINGS if parser.by_mappings else None,
         options.get("precision"),
     )
-    wrap_uj = None if wrap_j is None else round(wrap_j * UJ_PER_J)
-    declaration = Declaration(interval_ms, _ms(options.get("max_gap")), wrap_uj)
-    what = PowerInput(parser.read, parser.name, parse, declaration, parser.named(source.name))
-    return ingest_power(cluster, source, what, now, dry_run=dry_run, progress=progress)
 
 
 def take_jobs(
@@ -112,17 +121,18 @@ def take_jobs(
     *,
     dry_run: bool = False,
     progress: Progress | None = None,
+    watch: Watch[JobChunk] | None = None,
 ) -> IngestReport:
-    """Take job records."""
+    """Take job records; ``watch`` as for power."""
     parser = detect_jobs(source, options.get("format"))
-    what = JobsInput(parser, parser.name, ParseOptions(time_zone=_zone(options)))
+    what = JobsInput(_watched(parser, watch), parser.name, ParseOptions(time_zone=zone_of(options)))
     return ingest_jobs(cluster, source, what, now, dry_run=dry_run, progress=progress)
 
 
 def take_nodes(cluster: Cluster, source: Source, options: Options) -> IngestReport:
     """Take a description of nodes."""
     parser = detect_nodes(source, options.get("format"))
-    records, refusals, warnings = parser(source, ParseOptions(time_zone=_zone(options)))
+    records, refusals, warnings = parser(source, ParseOptions(time_zone=zone_of(options)))
     if not records:
         raise UnusableFile(f"{source.name}: no node in it")
     done = load_nodes(cluster, records)
@@ -136,12 +146,13 @@ def take_nodes(cluster: Cluster, source: Source, options: Options) -> IngestRepo
         done.unchanged,
         refused.counts(),
         warnings=[*warnings, *done.notes],
+        quarantine=refused,
     )
 
 
 def take_states(cluster: Cluster, source: Source, options: Options) -> IngestReport:
     """Take states of nodes."""
-    parse = ParseOptions(time_zone=_zone(options))
+    parse = ParseOptions(time_zone=zone_of(options))
     records, refusals, warnings = read_states(source, parse, options.get("off_states") or ())
     done = load_states(cluster, records)
     refused = QuarantineDraft()
@@ -156,10 +167,17 @@ def take_states(cluster: Cluster, source: Source, options: Options) -> IngestRep
         done.unchanged,
         refused.counts(),
         warnings=[*warnings, *notes],
+        quarantine=refused,
     )
 
 
-def _zone(options: Options) -> ZoneInfo | None:
+def _watched(read: Read[Chunk], watch: Watch[Chunk] | None) -> Read[Chunk]:
+    if watch is None:
+        return read
+    return lambda source, parse, now_ms: watch(read(source, parse, now_ms))
+
+
+def zone_of(options: Options) -> ZoneInfo | None:
     name = options.get("time_zone")
     try:
         return ZoneInfo(name) if name else None
@@ -171,7 +189,7 @@ def _at(options: Options, now: datetime) -> int | None:
     """When a snapshot was taken; a naive time is one of ``time_zone``, as those in files are."""
     text = options.get("at")
     try:
-        return parse_instant(text, _zone(options), ms_from_datetime(now)) if text else None
+        return parse_instant(text, zone_of(options), ms_from_datetime(now)) if text else None
     except TimeRefused as refused:
         raise UnusableFile(f"at {refused}") from refused
 

@@ -63,6 +63,11 @@ def revoke_token(token: Token, now: datetime) -> bool:
     return changed > 0
 
 
+def note_alert(pks: Sequence[int], at: datetime | None) -> None:
+    """Note that operators were told that these are late, or that they are not any more."""
+    Token.objects.filter(pk__in=pks).update(alerted_at=at)
+
+
 def note_uses(uses: Iterable[tuple[Token, int | None]], now: datetime) -> None:
     """Note that tokens were used, and the newest reading sent with each [ms]; a token at most once a minute."""
     newest: dict[int, int | None] = {}

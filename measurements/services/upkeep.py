@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from django.db import transaction
 
 from measurements.domain.units import DAY_MS, day_start_ms
-from measurements.models import Cluster, DirtyDay, DirtyNodeDay, NodeDay, SealedDay, Segment
+from measurements.models import Cluster, DirtyDay, DirtyDoubt, DirtyNodeDay, NodeDay, SealedDay, Segment
 from measurements.services.push_levels import PUSHED, first_open_batch
 from measurements.store import DENSE_ZSTD, QUICK_ZSTD, SampleStore, Selection, open_writer, write_part
 
@@ -145,7 +145,7 @@ class NotBooked(ValueError):
 def seal(cluster: Cluster, before: date, now: datetime) -> list[date]:
     """Seal all days before a day that hold samples or jobs; those sealed now. A sealed day is never rebuilt."""
     Cluster.objects.select_for_update(no_key=True).get(pk=cluster.pk)
-    for mark in (DirtyNodeDay, DirtyDay):
+    for mark in (DirtyNodeDay, DirtyDay, DirtyDoubt):
         waiting = mark.objects.filter(cluster=cluster, day__lt=before).order_by("day").first()
         if waiting is not None:
             raise NotBooked(f"{cluster} {waiting.day}: not booked yet; run attribute --cluster {cluster} first")

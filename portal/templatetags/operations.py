@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from django import template
 
+from portal import wording_imports
 from portal import wording_operations as wording
+from portal.cures import cure_of
 
 register = template.Library()
 register.filter("small_energy", wording.small_energy)
 register.filter("small_share", wording.small_share)
 register.filter("node_hours", wording.node_hours)
 register.filter("level_word", wording.level_word)
-register.filter("cure", wording.cure_of)
+register.filter("cure", cure_of)
 register.filter("example", wording.example_of)
 register.filter("tail", wording.tail)
+register.filter("import_fault", wording_imports.fault)
+register.filter("file_name", wording_imports.file_name)
+register.filter("folder", wording_imports.folder)
+register.filter("file_size", wording_imports.size)
+register.filter("import_shape", wording_imports.shape)
+register.filter("import_state", wording_imports.state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,23 +10,26 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from measurements.domain.curves import Curve
-from measurements.domain.units import MS_PER_S, datetime_from_ms, ms_from_datetime
+from measurements.domain.units import MS_PER_S, datetime_from_ms, day_from_ms, ms_from_datetime
 from measurements.models import Node
+from measurements.selectors.doubts import DoubtFilter, left_out
 from measurements.selectors.node import NodeReport, node_report
 from measurements.selectors.node_jobs import Bands, job_bands
 from measurements.selectors.scope_checks import check_of, disagrees
 from measurements.services.audit import Page
-from portal import charts, charts_machine, wording, wording_machine, wording_node_types
+from portal import charts, charts_machine, wording, wording_doubts, wording_machine, wording_node_types
 from portal.charts_machine import optional
 from portal.csvs import csv_response
 from portal.forms import NodeWindow, NodeWindowForm
 from portal.noting import note_jobs
 from portal.quantities import unit_for
+from portal.views.operators import query_of
 
 SPANS = {"day": _("24 hours"), "3days": _("3 days"), "week": _("7 days"), "month": _("31 days")}
 GAPS_SHOWN = 100
@@ -60,12 +64,24 @@ def page(request: HttpRequest, cluster: str, node: str) -> HttpResponseBase:
         "more_gaps": max(len(report.gaps) - GAPS_SHOWN, 0),
         "zone": timezone.get_default_timezone_name(),
     }
+    if left := _left_out(shown, window):
+        context["left_out_sentence"], context["left_out_link"] = left
     if check := check_of(shown):
         context["check_sentence"] = wording_node_types.node_check_sentence(check)
         context["check_disagrees"] = disagrees(check)
     return render(
         request, "portal/node.html", context | _words(report, bands) | _channels(report) | _chart(report, bands)
     )
+
+
+def _left_out(node: Node, window: NodeWindow) -> tuple[str, str] | None:
+    """What plausibility rules leave out of the days of the window, and where that is."""
+    first, last = day_from_ms(window.start_ms), day_from_ms(window.end_ms - 1)
+    wanted = DoubtFilter(node.cluster.name, node.name, first=first, before=last + timedelta(days=1))
+    if not (found := left_out(wanted)):
+        return None
+    query = query_of(cluster=node.cluster.name, node=node.name, first=first, last=last)
+    return wording_doubts.left_out_sentence(found), f"{reverse('doubts')}?{query}"
 
 
 def _links(window: NodeWindow, report: NodeReport, now_ms: int) -> dict[str, str | None]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from measurements.selectors.closing import Reconciliation, reconciliation
+from measurements.selectors.doubts import DoubtFilter, left_out
 from measurements.selectors.metertree import Comparison, MeterReport
+from portal import wording_doubts
 from portal import wording_operations as wording
 from portal.csvs import csv_response
+from portal.forms import Period
 from portal.operations_forms import OPERATIONS_LENGTHS, WeekForm
 from portal.quantities import unit_for
 from portal.views.operators import (
@@ -48,10 +53,18 @@ def page(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"cluster": cluster, "clusters": clusters, "report": None}
     if cluster:
         report = reconciliation(request.user, cluster, period.first, period.last)
+        context |= _left_out(cluster.name, period)
         context |= _words(report) | _meters(report, place_of(request.GET.get("meter", "")))
     bar = period_context(form, period, OPERATIONS_LENGTHS, cluster=name if len(clusters) > 1 else "")
     context["csv_query"] = f"{period.query}&{query_of(cluster=name)}"
     return render(request, "portal/operations/reconciliation.html", context | bar)
+
+
+def _left_out(cluster: str, period: Period) -> dict[str, Any]:
+    """What plausibility rules leave out of these days, and where that is."""
+    found = left_out(DoubtFilter(cluster, first=period.first, before=period.last + timedelta(days=1)))
+    link = f"{reverse('doubts')}?{period.query}&{query_of(cluster=cluster)}"
+    return {"left_out_sentence": wording_doubts.left_out_sentence(found), "left_out_link": link}
 
 
 def _words(report: Reconciliation) -> dict[str, Any]:

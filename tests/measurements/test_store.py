@@ -19,7 +19,7 @@ from measurements.models import Channel, Cluster, Node, Segment
 from measurements.parsers import power_csv
 from measurements.parsers.source import Source
 from measurements.services import ingest_power as ingest
-from measurements.services import upkeep
+from measurements.services import power_drafts, upkeep
 from measurements.store import SampleStore, Selection
 
 DAY = date(2025, 3, 1)
@@ -182,7 +182,7 @@ def test_a_file_of_more_than_one_flush_counts_and_keeps_as_if_it_were_one(
     again = [(s, 290 + s % 11) for s in range(0, 600, 10)]  # some larger, some smaller
     lines = [f"2025-03-01T{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}Z,n1,{w}" for s, w in rows + again]
     log.write_text("timestamp,node,watts\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    monkeypatch.setattr(ingest, "FLUSH_ROWS", 1)
+    monkeypatch.setattr(power_drafts, "FLUSH_ROWS", 1)
     what = ingest.PowerInput(partial(power_csv.read, block_bytes=1_000))
     report = ingest.ingest_power(cluster, Source(log), what, datetime(2025, 3, 2, tzinfo=UTC))
     assert (report.read, report.stored, report.duplicates) == (660, 600, 60)
@@ -203,7 +203,7 @@ def test_of_two_copies_in_one_file_the_larger_stays_even_where_it_is_known_alrea
     for name, lines in (("first", rows), ("second", [*rows, *lower])):
         (tmp_path / name).write_text(head + "".join(lines), encoding="utf-8")
     ingest.ingest_power(cluster, Source(tmp_path / "first"), what, now)
-    monkeypatch.setattr(ingest, "FLUSH_ROWS", 1)
+    monkeypatch.setattr(power_drafts, "FLUSH_ROWS", 1)
     report = ingest.ingest_power(cluster, Source(tmp_path / "second"), what, now)
     assert (report.read, report.stored, report.duplicates) == (65, 0, 65)
     assert set(everything(cluster).value.tolist()) == {300_000}

@@ -62,7 +62,7 @@ def test_a_body_in_chunks_is_read_to_its_end_and_a_large_one_stopped() -> None:
 def test_the_same_bodies_sent_by_many_to_several_processes_at_once_are_stored_once(
     database: str, request: pytest.FixtureRequest
 ) -> None:
-    url = {"DATABASE_URL": request.getfixturevalue("postgres_url")} if database == "postgres" else {}
+    url = {"DATABASE_URL": request.getfixturevalue("postgres_site_url")} if database == "postgres" else {}
     at = int(time.time())
     nodes = [f"n{number:04d}" for number in range(6)]
     bodies = [

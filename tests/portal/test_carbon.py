@@ -25,7 +25,8 @@ from measurements.parsers.intensity_records import IntensitySlots
 from measurements.selectors.equivalents import equivalents
 from measurements.selectors.grid import RUNGS, GridReport, grid_report
 from measurements.selectors.own_timing import own_timing
-from measurements.selectors.usage import Asked, Quarters, Scope, usage
+from measurements.selectors.usage import Asked, Scope, usage
+from measurements.selectors.usage_emissions import Quarters
 from measurements.services.intensity import new_series, store_slots
 from measurements.services.pricing import add_supply
 from portal.templatetags.quantities import emissions, intensity

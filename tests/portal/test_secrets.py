@@ -149,7 +149,26 @@ ADDRESSES: dict[str, list[str]] = {
     "operations/batches/<batch>/refused-<reason>.txt": [
         f"/operations/batches/{{batch}}/refused-{reason}.txt" for reason in range(4)
     ],
-    "operations/quarantine/": ["/operations/quarantine/"],
+    "operations/imports/": ["/operations/imports/", "/operations/imports/?before=1"],
+    "operations/imports/new/": ["/operations/imports/new/"],
+    "operations/imports/<intake>/": [f"/operations/imports/{intake}/" for intake in range(3)],
+    "operations/imports/<intake>/do/": ["/operations/imports/1/do/"],
+    "operations/quarantine/": [
+        "/operations/quarantine/",
+        f"/operations/quarantine/?{PERIOD}",
+        "/operations/quarantine/?reason=unknown+state",
+        "/operations/quarantine/?content=jobs&node=thin1&days=90",
+        "/operations/quarantine/?state=in&batch={batch}",
+    ],
+    "operations/quarantine/lines.csv": [
+        "/operations/quarantine/lines.csv",
+        "/operations/quarantine/lines.csv?content=jobs&days=90",
+        "/operations/quarantine/lines.csv?batch={batch}",
+    ],
+    "operations/quarantine/replay/": ["/operations/quarantine/replay/", "/operations/quarantine/replay/?batch={batch}"],
+    "operations/sources/": ["/operations/sources/", "/operations/sources/?cluster=beta"],
+    "operations/doubts/": ["/operations/doubts/", f"/operations/doubts/?{PERIOD}"],
+    "operations/doubts/change/": ["/operations/doubts/change/"],
     "operations/coverage/": ["/operations/coverage/", f"/operations/coverage/?{PERIOD}"],
     "operations/coverage.csv": ["/operations/coverage.csv", f"/operations/coverage.csv?{PERIOD}"],
     "operations/reconciliation/": ["/operations/reconciliation/", f"/operations/reconciliation/?{PERIOD}"],

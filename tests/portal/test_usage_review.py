@@ -20,7 +20,8 @@ from django.utils import timezone
 from measurements.domain.usage import Granularity
 from measurements.models import Cluster, Job, Node, NodeState, PublishedValue, Supply
 from measurements.selectors.own_timing import own_timing
-from measurements.selectors.usage import Asked, Dimension, Quarters, Scope, usage
+from measurements.selectors.usage import Asked, Dimension, Scope, usage
+from measurements.selectors.usage_emissions import Quarters
 from measurements.services.pricing import add_supply
 from portal.charts_carbon import hour_rows
 from portal.forms import Compare, Period, Span

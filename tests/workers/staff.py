@@ -1,11 +1,11 @@
-"""Workers and beat as real processes, started by the commands of docker-compose.yml, to be killed and replaced."""
+"""Workers and beat as real processes, run by the commands of docker-compose.yml, to be killed and replaced."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +13,8 @@ from typing import Any
 
 import psycopg
 
-from tests.house import ROOT
-from tests.services.process import as_account
 from tests.workers.compose import command
+from tests.workers.warm import Warm
 
 PATIENCE_S = 60
 
@@ -27,21 +26,18 @@ class Post:
     service: str
     name: str
     folder: Path
-    environment: dict[str, str]
-    process: subprocess.Popen[bytes] | None = None
+    warm: Warm
+    pid: int = 0
     kills: int = 0
     filled_at: datetime | None = None
 
     def fill(self) -> None:
         """Start a process, in a group of its own; it ends with the tests."""
-        words = as_account(command(self.service), None)
+        words = command(self.service)
         if self.service == "worker":
             words += ["--hostname", f"celery@{self.name}"]  # in containers each has a host of its own
-        with (self.folder / f"{self.name}.log").open("ab") as log:
-            self.filled_at = datetime.now(UTC)
-            self.process = subprocess.Popen(
-                words, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
-            )
+        self.filled_at = datetime.now(UTC)
+        self.pid = self.warm.start(words, self.folder / f"{self.name}.log")
 
     def wait_until_seen(self, connection: psycopg.Connection[Any]) -> None:
         """Until the process that was started last has noted that it is alive."""
@@ -54,23 +50,33 @@ class Post:
 
     def kill(self) -> None:
         """SIGKILL for the process and all it started."""
-        assert self.process is not None
-        assert self.process.poll() is None, f"{self.name} ended by itself:\n{self.log()}"
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(PATIENCE_S)
+        assert self.runs(), f"{self.name} ended by itself:\n{self.log()}"
+        os.killpg(self.pid, signal.SIGKILL)
+        assert self.ends(), f"{self.name} can't be killed"
         self.kills += 1
 
     def dismiss(self) -> None:
         """A warm shutdown; whoever doesn't follow is killed."""
-        if self.process is None or self.process.poll() is not None:
+        if not self.runs():
             return
-        self.process.terminate()
-        try:
-            self.process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(PATIENCE_S)
-            raise
+        os.kill(self.pid, signal.SIGTERM)
+        if not self.ends():
+            os.killpg(self.pid, signal.SIGKILL)
+            raise AssertionError(f"{self.name} stays:\n{self.log()}")
+
+    def runs(self) -> bool:
+        """Whether its process is there."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, 0)
+            return self.pid > 0
+        return False
+
+    def ends(self) -> bool:
+        """Whether it is gone after a while."""
+        limit = time.monotonic() + PATIENCE_S
+        while self.runs() and time.monotonic() < limit:
+            time.sleep(0.01)
+        return not self.runs()
 
     def log(self) -> str:
         """What its processes said."""

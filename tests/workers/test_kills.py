@@ -6,8 +6,6 @@ The ledger is that of the commands run one after the other, bit for bit, and not
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,16 +16,18 @@ import psycopg
 import pytest
 import redis
 
-from tests.house import ROOT
 from tests.pipeline.ledger_dump import differences
 from tests.pipeline.rich_input import write_history, write_nodes
 from tests.pipeline.site import Farm, Site
 from tests.workers.compose import environment
 from tests.workers.staff import Post
 from tests.workers.waiting import Watch
+from tests.workers.warm import warm
 
 KILLS = 60  # of workers, and half as many of beat: thirty of each process
 CLUSTERS = 3
+STAFF = (("worker", "w1"), ("worker", "w2"), ("beat", "beat"))
+LEAST_SWEEP_S = 5.0
 LAST_WORK_S = 60.0
 Command = list[str | Path]
 
@@ -69,34 +69,27 @@ def watched(watch: Watch) -> Iterator[None]:
         thread.join()
 
 
-def start_takes_s(variables: dict[str, str]) -> float:
-    """How long a worker takes to begin on this machine, busy as it is now; connecting included."""
-    before = time.monotonic()
-    code = "import workers.celery, django; django.setup(); import workers.tasks"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, check=True)
-    return 1.5 * (time.monotonic() - before)
-
-
 def test_the_ledger_is_the_same_and_nothing_waits_longer_than_two_sweeps(
     postgres_farm: Farm, redis_url: str, tmp_path: Path
 ) -> None:
     described, commands = history(tmp_path)
     site = postgres_farm.new()
+    began = time.monotonic()
     for line in described:
         site.do(*line)
+    sweep_s = max(LEAST_SWEEP_S, 10 * (time.monotonic() - began) / len(described))  # this machine may be busy
     undisturbed = site.copy()
     url = f"{postgres_farm.url.rpartition('/')[0]}/{site.database}"
     variables = {"JOULEBOOK_VAR": str(site.var), "JOULEBOOK_WORKER_PROCESSES": "1"}
-    sweep_s = max(5.0, 3 * start_takes_s(environment("worker", tmp_path, url, redis_url, **variables)))
     variables["JOULEBOOK_SWEEP_S"] = f"{sweep_s:.1f}"
-    posts = [
-        Post(service, name, tmp_path, environment(service, tmp_path, url, redis_url, **variables))
-        for service, name in (("worker", "w1"), ("worker", "w2"), ("beat", "beat"))
-    ]
+    environments = [environment(service, tmp_path, url, redis_url, **variables) for service in ("worker", "beat")]
+    assert environments[0] == environments[1]  # so that one can be forked from where the other was
     watch = Watch(url, sweep_s)
-    with staffed(posts), watched(watch):
-        kill_again_and_again(posts, site, commands, url, redis_url)
-        wait_until_done(site, posts)
+    with warm(environments[0]) as forks:
+        posts = [Post(service, name, tmp_path, forks) for service, name in STAFF]
+        with staffed(posts), watched(watch):
+            kill_again_and_again(posts, site, commands, url, redis_url)
+            wait_until_done(site, posts)
     assert [post.kills for post in posts] == [KILLS // 2] * 3
     assert [row["error"] for row in site.rows("Intake") if row["faults"] or row["state"] != "done"] == []
     for line in commands:

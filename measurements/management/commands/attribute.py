@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from measurements.domain.nodeday import Policy
 from measurements.management.base import USAGE, JoulebookCommand, cluster_named, now, until_day, utc_day
-from measurements.models import Cluster, DirtyDay, DirtyJob, DirtyNodeDay
+from measurements.models import Cluster, DirtyDay, DirtyDoubt, DirtyJob, DirtyNodeDay
 from measurements.selectors.energy import Period
 from measurements.selectors.reconciliation import closing
 from measurements.services.attribution import attribute_dirty
@@ -75,9 +75,10 @@ class Command(JoulebookCommand):
 
 def _left(cluster: Cluster | None) -> bool:
     if cluster is None:
-        return any(model.objects.exists() for model in (DirtyNodeDay, DirtyJob, DirtyDay))
+        return any(model.objects.exists() for model in (DirtyDoubt, DirtyNodeDay, DirtyJob, DirtyDay))
     return (
-        DirtyNodeDay.objects.filter(cluster=cluster).exists()
+        DirtyDoubt.objects.filter(cluster=cluster).exists()
+        or DirtyNodeDay.objects.filter(cluster=cluster).exists()
         or DirtyJob.objects.filter(job__cluster=cluster).exists()
         or DirtyDay.objects.filter(cluster=cluster).exists()
     )

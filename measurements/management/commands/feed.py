@@ -13,6 +13,7 @@ from measurements.models import Cluster, Feed
 from measurements.selectors.feeds import FeedState, feed_states
 from measurements.services.feed_kinds import KINDS
 from measurements.services.feeds import Ended, NotPossible, add, ask, disable, enable
+from measurements.services.marks import release_dead
 
 MOST_TURNS = 10_000
 
@@ -22,7 +23,8 @@ class Command(JoulebookCommand):
 
     help = (
         "Feeds: batch systems and monitoring that are asked again and again. add makes one, list shows how they "
-        "stand, run asks one at once until it has caught up, disable and enable switch it off and on. docs/slurm.md."
+        "stand, run asks one at once until it has caught up, disable and enable switch it off and on. "
+        "docs/slurm.md, docs/pull.md."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,7 +39,7 @@ class Command(JoulebookCommand):
         new.add_argument("--late-after", metavar="S", type=int, help="late when further behind than so many seconds")
         new.add_argument(
             "--option", metavar="N=V", action="append", default=[],
-            help="of the kind, again and again: conf=/etc/slurm/slurm.conf, address=unix:/run/slurmrestd.socket, …",
+            help="of the kind, again and again: conf=/etc/slurm/slurm.conf, address=https://prometheus:9090, …",
         )  # fmt: skip
         for name, text in (
             ("run", "ask it now, until it has caught up"),
@@ -80,6 +82,7 @@ class Command(JoulebookCommand):
 
     def _run(self, feed: Feed) -> str:
         """Turn after turn; the error that ended it."""
+        release_dead()  # somebody may have broken off the run before this one
         for _ in range(MOST_TURNS):
             turn = ask(feed.pk, now(), at_once=True)
             if turn is None:
@@ -98,7 +101,7 @@ class Command(JoulebookCommand):
             for line in _lines(state):
                 self.stdout.write(line)
         if not states:
-            self.say("there is no feed; feed add makes one, see docs/slurm.md")
+            self.say("there is no feed; feed add makes one, see docs/slurm.md and docs/pull.md")
 
 
 def _named(name: str) -> Feed:

@@ -35,6 +35,7 @@ from measurements.management.commands.demo import WORTH_A_HELPER_DAYS
 from measurements.models import Batch, Cluster, Edition, Job, JobEnergy, UsageDay
 from tests.house import ROOT, clean_environment
 from tests.pipeline.ledger_dump import inputs, ledger, text
+from tests.services.tables import sqlite_tables
 
 pytestmark = pytest.mark.django_db
 
@@ -308,7 +309,7 @@ def test_two_processes_one_of_them_killed_book_what_one_would(demo_mode: None, t
             cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=300,
         )  # fmt: skip
 
-    manage("migrate", "--verbosity", "0")
+    sqlite_tables(tmp_path / "site" / "joulebook.sqlite3")
     start = ("demo", "--now", NOON, "--days", str(WORTH_A_HELPER_DAYS))
     killed = subprocess.Popen(
         [sys.executable, "manage.py", *start], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True

@@ -157,6 +157,16 @@ def test_dcmi_of_three_tools(tmp_path: Path, text: str, state: str, mw: int) -> 
     assert [reason for reason, _ in log.refused] == ["time without zone"]
 
 
+def test_dcmi_as_ipmitool_prints_it_from_1_8_19_on(tmp_path: Path) -> None:
+    """The year has two digits, and the end of the line behind the time is missing."""
+    text = IPMITOOL.format(state="activated").replace("Tue Jun  3 00:00:00 2025\n", "06/03/25 00:00:00 UTC")
+    assert "UTC    Sampling period" in text
+    log = read_log(source_of(tmp_path, text), OPTIONS)
+    assert ([row[:4] for row in log.rows], log.refused) == ([("n1", "node", T0, 2_578_000)], [])
+    log = read_log(source_of(tmp_path, text.replace("06/03/25", "01/01/70")), OPTIONS)
+    assert [reason for reason, _ in log.refused] == ["time out of range"]
+
+
 def test_dcmi_of_many_hosts_and_of_a_log(tmp_path: Path) -> None:
     hosts = "".join(
         f"{host}: {line}\n" for host in ("n7", "n8") for line in FREEIPMI.format(state="Active").splitlines()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
@@ -24,8 +23,8 @@ def test_every_name_is_found_once_in_one_query(
     assert len(found) == 5
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite says how it goes about it")
 def test_not_every_job_is_read_for_it(people: People) -> None:
+    """As SQLite tells, on which these tests run."""
     from measurements.selectors.workloads import _FROM_NAME_TO_NAME
 
     with connection.cursor() as cursor:

@@ -293,10 +293,10 @@ def test_a_file_whose_channel_got_another_source_meanwhile_is_judged_again(
 ) -> None:
     calls = 0
 
-    def overtaken(*arguments: Any) -> Samples:
+    def overtaken(*arguments: Any, **named: Any) -> Samples:
         nonlocal calls
         calls += 1
-        samples = judge(*arguments)
+        samples = judge(*arguments, **named)
         if calls == 1:
             write_facts(cluster, FactsDraft({Channel.objects.get().pk: (Declaration(source="ipmi_dcmi"), MARCH_1)}))
         return samples

@@ -91,6 +91,23 @@ def test_a_failure_leaves_the_cursor_and_waits_longer_each_time(
     assert (feed.failures, feed.next_at, feed.cursor_ms) == (0, now, 123)
 
 
+def test_nothing_is_left_out_however_long_nobody_asked(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts: list[int] = []
+
+    def note(turn: Turn) -> None:
+        starts.append(turn.start_ms(3_600_000))
+        turn.keep(cursor_ms=turn.now_ms)
+
+    does(monkeypatch, note)
+    make(cluster)
+    for hours in (0, 12):
+        ask_due(NOW + timedelta(hours=hours))
+    assert starts == [NOW_MS - 3_600_000, NOW_MS - 3_600_000], "an overlap ago at first, then behind the cursor"
+    Feed.objects.update(since_ms=NOW_MS + 42)
+    ask_due(NOW + timedelta(days=9))
+    assert starts[2] == NOW_MS + 11 * 3_600_000
+
+
 def test_who_says_how_long_to_wait_is_obeyed(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(turn: Turn) -> None:
         raise FeedError("busy", wait_s=7_200)

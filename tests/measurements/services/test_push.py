@@ -13,6 +13,7 @@ from measurements.domain.units import ms_from_datetime
 from measurements.models import (
     Batch,
     Cluster,
+    DirtyDoubt,
     DirtyNodeDay,
     MeterPeriod,
     Node,
@@ -26,7 +27,8 @@ from measurements.parsers.body import Body
 from measurements.parsers.records import ParseOptions
 from measurements.services import push as pushing_service
 from measurements.services import upkeep
-from measurements.services.push import LINES_KEPT, Delivery, NotDurable, commit_together
+from measurements.services.push import LINES_KEPT, NotDurable, commit_together
+from measurements.services.push_commit import Delivery
 from measurements.services.push_folding import fold_pushes
 from measurements.services.push_levels import PUSHED, first_open_batch
 from measurements.store import SampleStore
@@ -161,7 +163,7 @@ def test_an_hour_of_folds_leaves_a_handful_of_segments() -> None:
     cluster = cluster_of("n1")
     token = token_for(cluster)
     for i in range(30):
-        send(token, minute(start_s=60 * i))
+        send(token, minute(start_s=60 * i), at(60 * i + 60))
         fold_pushes(cluster)
     assert Segment.objects.count() <= 5
     assert held(cluster) == said([row for i in range(30) for row in minute(start_s=60 * i)])
@@ -201,6 +203,7 @@ def test_what_comes_for_a_sealed_day_waits_as_a_correction_once() -> None:
         upkeep.seal(cluster, DAY + timedelta(days=1), later)
     fold_pushes(cluster)
     DirtyNodeDay.objects.all().delete()
+    DirtyDoubt.objects.all().delete()
     upkeep.seal(cluster, DAY + timedelta(days=1), later)
     report = send(token, minute(start_s=600), later)
     assert (report.stored, report.pending) == (0, 6)

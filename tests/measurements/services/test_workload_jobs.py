@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from django.utils import timezone
 
-from measurements.models import Channel, ChannelPeriod, Job, NodeType, Scope, WorkloadJob
+from measurements.models import Channel, ChannelPeriod, Job, Scope, WorkloadJob
 from measurements.selectors.workload_rows import frame, workload_jobs
 from measurements.services.rollups import rebuild_rollups
 from measurements.services.tags import edit_tags
@@ -105,10 +105,8 @@ def test_all_of_a_few_jobs_are_read_and_of_many_a_fixed_sample() -> None:
     tag("123", "300", "36_1", "36_2", workload="one")
     whole = workload_jobs(WorkloadJob.objects.filter(workload="one"))
     assert whole.whole
-    types = dict(NodeType.objects.values_list("name", "pk"))
-    assert whole.jobs == {("", types["thin"]): 2, ("", types["mixed"]): 2}
     part = workload_jobs(WorkloadJob.objects.filter(workload="one"), most=1)
-    assert part.jobs == whole.jobs, "the counts are of all"
+    assert not part.whole
     expected = set(WorkloadJob.objects.filter(lot__lt=5_000).values_list("pk", flat=True))
     assert set(part.rows["job"].tolist()) == expected
 
@@ -122,4 +120,4 @@ def test_lots_are_even() -> None:
 
 
 def test_a_frame_of_nothing_has_its_columns() -> None:
-    assert {"energy_j", "work", "node_type"} <= set(frame(WorkloadJob.objects.none()).columns)
+    assert {"energy_j", "work", "node_type"} <= set(frame(WorkloadJob.objects.none()).names())

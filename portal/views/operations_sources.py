@@ -1,0 +1,31 @@
+"""`/operations/sources/`: where readings and jobs come from, and which of them is late."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from measurements.selectors.sources import source_states
+from measurements.services.alerts import recipients
+from portal.views.operators import chosen_cluster, clusters_of, operators_only
+
+
+@require_safe
+@operators_only
+def page(request: HttpRequest) -> HttpResponse:
+    """Show each source with its lag, those that are late first."""
+    clusters = clusters_of(request)
+    cluster = chosen_cluster(request, clusters) if request.GET.get("cluster") else None
+    names = {one.name for one in ([cluster] if cluster else clusters)}
+    states = [one for one in source_states(timezone.now(), request.user) if one.cluster in names]
+    context = {
+        "states": states,
+        "late": sum(one.late for one in states),
+        "cluster": cluster,
+        "clusters": clusters,
+        "told": len(recipients()) if settings.DEFAULT_FROM_EMAIL else 0,
+    }
+    return render(request, "portal/operations/sources.html", context)

@@ -1,0 +1,128 @@
+"""Operators are told once that a source is late and once that it is back; by a real mail server on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import override_settings
+
+from measurements.models import Cluster, DigestChoice, Feed, Heartbeat, Token
+from measurements.selectors.sources import source_states
+from measurements.services.alerts import alert_due, recipients
+from measurements.services.feeds import disable
+from measurements.services.tokens import note_uses, revoke_token
+from tests.measurements.services.pushing import NOW, cluster_of, send, token_for
+from tests.services.mail import MailServer, mail_server
+
+OLGA = "olga@example.org"
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def server(db: None) -> Iterator[MailServer]:
+    with (
+        mail_server() as found,
+        override_settings(**found.settings, DEFAULT_FROM_EMAIL="Joulebook <energy@example.org>", ALERT_MAILS=[OLGA]),
+    ):
+        yield found
+
+
+def sender(cluster: Cluster) -> Token:
+    """A sender that has sent something now, late after ten minutes."""
+    token = token_for(cluster, "rack 7")
+    Token.objects.filter(pk=token.pk).update(late_after_s=600, newest_ms=NOW.timestamp() * 1000, last_used_at=NOW)
+    token.refresh_from_db()
+    return token
+
+
+def feed(cluster: Cluster) -> Feed:
+    return Feed.objects.create(
+        cluster=cluster, name="slurm", kind=Feed.Kind.SLURM_JOBS, every_s=60, late_after_s=300,
+        cursor_ms=int(NOW.timestamp() * 1000), next_at=NOW, last_ok_at=NOW,
+    )  # fmt: skip
+
+
+def subjects(server: MailServer) -> list[str]:
+    return [str(mail["Subject"]) for _, mail in server.taken]
+
+
+def test_one_mail_when_it_is_late_and_one_when_it_is_back(server: MailServer) -> None:
+    cluster = cluster_of("n1")
+    token = sender(cluster)
+    feed(cluster)
+    assert alert_due(NOW + 4 * MINUTE) is None
+    assert alert_due(NOW + 6 * MINUTE)
+    for minutes in (7, 8, 9):
+        assert alert_due(NOW + minutes * MINUTE) is None
+    assert alert_due(NOW + 12 * MINUTE)
+    assert alert_due(NOW + 60 * MINUTE) is None
+    assert subjects(server) == ["Joulebook: 1 source is late (slurm)", "Joulebook: 1 source is late (rack 7)"]
+    text = server.taken[1][1].get_content()
+    assert "rack 7 (atlas, power:write)" in text
+    assert "/operations/sources/" in text
+    back_ms = int((NOW + 61 * MINUTE).timestamp() * 1000)
+    Feed.objects.update(cursor_ms=back_ms)
+    note_uses([(token, back_ms)], NOW + 61 * MINUTE)
+    assert alert_due(NOW + 62 * MINUTE)
+    assert alert_due(NOW + 63 * MINUTE) is None
+    assert subjects(server)[2:] == ["Joulebook: 2 are back (slurm, rack 7)"]
+    assert [recipient for recipient, _ in server.taken] == [OLGA] * 3
+
+
+def test_what_is_switched_off_or_revoked_says_nothing(server: MailServer) -> None:
+    cluster = cluster_of("n1")
+    token, asked = sender(cluster), feed(cluster)
+    revoke_token(token, NOW)
+    disable(asked)
+    assert alert_due(NOW + 60 * MINUTE) is None
+    Feed.objects.update(alerted_at=NOW)
+    assert alert_due(NOW + 61 * MINUTE) is None
+    assert Feed.objects.get().alerted_at is None
+    assert server.taken == []
+
+
+def test_what_cannot_be_sent_is_tried_again_the_later_the_more_often_it_failed(server: MailServer) -> None:
+    feed(cluster_of("n1"))
+    server.refused[OLGA] = "451 later"
+    tries = [minutes for minutes in range(10, 40) if alert_due(NOW + minutes * MINUTE) or failed_at(minutes)]
+    assert tries == [10, 12, 16, 24]
+    assert Feed.objects.get().alerted_at is None
+    server.refused.clear()
+    assert alert_due(NOW + 40 * MINUTE)
+    assert (len(server.taken), Heartbeat.objects.filter(name__contains="alert").count()) == (1, 0)
+
+
+def failed_at(minutes: int) -> bool:
+    return Heartbeat.objects.filter(name__contains="alert", at=NOW + minutes * MINUTE).exists()
+
+
+@pytest.mark.django_db
+def test_without_the_setting_operators_who_get_mails_are_told_and_nobody_where_none_are_sent() -> None:
+    may = Permission.objects.get(codename="view_operations")
+    for name in ("olga", "oscar", "quiet", "gone"):
+        person = User.objects.create_user(name, f"{name}@example.org", is_active=name != "gone")
+        person.user_permissions.add(may)
+    User.objects.create_user("alice", "alice@example.org")
+    DigestChoice.objects.create(username="quiet", weekly=False, monthly=False)
+    with override_settings(ALERT_MAILS=[], DIGESTS="off"):
+        assert recipients() == []
+    with override_settings(ALERT_MAILS=[], DIGESTS="weekly"):
+        assert recipients() == ["olga@example.org", "oscar@example.org"]
+    with override_settings(ALERT_MAILS=["root@example.org"], DIGESTS="weekly"):
+        assert recipients() == ["root@example.org"]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("own_var")
+def test_every_source_is_in_one_list_and_late_ones_come_first() -> None:
+    cluster = cluster_of("n1")
+    token = sender(cluster)
+    feed(cluster)
+    send(token, [(NOW, "n1", 100.0)])
+    states = source_states(NOW + 6 * MINUTE)
+    assert [(one.name, one.state) for one in states] == [("slurm", "late"), ("rack 7", "ok")]
+    assert [one.lag_s for one in states] == [360.0, 360.0]
+    assert source_states(NOW + 6 * MINUTE, User.objects.create_user("alice")) == []
