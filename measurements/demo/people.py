@@ -82,6 +82,7 @@ PERMISSIONS = {  # of the app `measurements`, beyond seeing one's own jobs; the 
         "add_token",
         "change_token",
         "change_doubt",
+        "change_quarantine",
         "add_intake",
         "change_intake",
     ),

@@ -17,6 +17,7 @@ from measurements.selectors.tokens import TokenState, token_states
 FEED, SENDER, FILES = "feed", "sender", "files"
 BATCHES_LOOKED_AT = 500  # of files, newest first
 GAPS_FOR_USUAL = 4  # so many files more than one show how often they come
+TOGETHER_S = 60.0  # files that come nearer to each other are given together
 USUAL_TIMES = 3.0  # longer than so many usual intervals: worth a look
 _LIVE = ("push", "feed")  # options of batches that are no files
 
@@ -102,7 +103,8 @@ def _files(now: datetime) -> list[SourceState]:
 
 def _of_files(cluster: str, content: str, batches: list[Batch], now: datetime) -> SourceState:
     times = sorted(row.committed_at for row in batches)
-    gaps = [(after - before).total_seconds() for before, after in pairwise(times)]
+    steps = [(after - before).total_seconds() for before, after in pairwise(times)]
+    gaps = [step for step in steps if step > TOGETHER_S]
     usual_s = median(gaps) if len(gaps) >= GAPS_FOR_USUAL else None
     lag_s = max(0.0, (now - times[-1]).total_seconds())
     slow = usual_s is not None and lag_s > USUAL_TIMES * max(usual_s, max(gaps))

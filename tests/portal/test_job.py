@@ -240,7 +240,7 @@ def test_a_meter_that_changes_after_a_job_is_not_told(site: None, alice: Client)
 # --- How ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("url", "count"), [(WIDE, 39), (TRAIN, 42)])
+@pytest.mark.parametrize(("url", "count"), [(WIDE, 40), (TRAIN, 43)])
 def test_the_number_of_queries_is_that_of_any_job(
     site: None, alice: Client, url: str, count: int, django_assert_num_queries: Any
 ) -> None:

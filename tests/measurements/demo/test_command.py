@@ -101,7 +101,10 @@ def test_there_is_somebody_to_look_as_for_every_role(demo_mode: None) -> None:
     run(LATER)
     olga = User.objects.get(username="olga")
     changing = {word.codename for word in olga.user_permissions.all() if not word.codename.startswith("view_")}
-    assert changing == {"manage_factors", "manage_workloads", "publish_boards", "add_token", "change_token"}
+    assert changing == {
+        *("manage_factors", "manage_workloads", "publish_boards", "add_token", "change_token"),
+        *("add_intake", "change_intake", "change_doubt", "change_quarantine"),
+    }
     omar = User.objects.get(username=SECOND_OPERATOR)
     assert omar.has_perm("measurements.publish_boards"), "a leaderboard takes two"
     assert olga.has_perm("measurements.view_node")  # what the admin shows
