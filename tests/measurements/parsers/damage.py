@@ -10,6 +10,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from hypothesis import settings
@@ -53,6 +54,12 @@ def replaced(draw: random.Random, good: bytes, most: int) -> bytes:
         piece = draw.choice(PIECES) if draw.random() < 0.5 else draw.randbytes(draw.randint(0, 6))
         log[at:until] = piece + bytes(log[at:until]) * draw.randint(0, 2)
     return bytes(log)
+
+
+def put(place: Path, raw: bytes) -> None:
+    """Write a file that is not there yet: one that is cut to nothing first is waited for until it is on disk."""
+    place.unlink(missing_ok=True)
+    place.write_bytes(raw)
 
 
 def each_example(make: Callable[[random.Random], T], check: Callable[[T], object]) -> None:

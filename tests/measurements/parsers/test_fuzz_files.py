@@ -18,7 +18,7 @@ from measurements.parsers.detect import POWER_PARSERS
 from measurements.parsers.detect_jobs import JOB_PARSERS
 from measurements.parsers.records import ParseOptions, UnusableFile
 from measurements.parsers.source import Source
-from tests.measurements.parsers.damage import EXAMPLES, damaged, each_example
+from tests.measurements.parsers.damage import EXAMPLES, damaged, each_example, put
 from tests.measurements.parsers.reading import NOW_MS, collected
 from tests.measurements.parsers.test_batch_logs import PBS_HEAD, lsf, sge
 from tests.measurements.parsers.test_ipmi import FREEIPMI, IPMITOOL, IPMIUTIL, SDR, archive_of
@@ -93,7 +93,7 @@ def is_said(value: float, numbers: list[float], name: str) -> bool:
 
 def check_power(name: str, raw: bytes, options: ParseOptions, place: Path) -> int:
     """Read a file by the parser of a name; how many samples it gave."""
-    place.write_bytes(raw)
+    put(place, raw)
     try:
         log = collected(POWER_PARSERS[name].read(Source(place), options, NOW_MS))
     except UnusableFile:
@@ -111,7 +111,7 @@ def check_power(name: str, raw: bytes, options: ParseOptions, place: Path) -> in
 
 
 def check_jobs(name: str, raw: bytes, options: ParseOptions, place: Path) -> int:
-    place.write_bytes(raw)
+    put(place, raw)
     try:
         chunks = list(JOB_PARSERS[name](Source(place), options, NOW_MS))
     except UnusableFile:

@@ -17,7 +17,7 @@ from measurements.parsers.records import ParseOptions, PowerChunk, UnusableFile
 from measurements.parsers.remote_write import RemoteWrite, unpacked
 from measurements.parsers.series import Catalogue
 from measurements.parsers.source import Source
-from tests.measurements.parsers.damage import damaged, each_example, replaced
+from tests.measurements.parsers.damage import damaged, each_example, put, replaced
 from tests.measurements.parsers.reading import NOW_MS
 from tests.measurements.parsers.series_reading import T0_MS
 from tests.measurements.parsers.test_fuzz_files import said_in
@@ -109,7 +109,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_damaged_texts_give_rows_refusals_or_a_reason(name: str, place: Path) -> None:
     def run(example: tuple[bytes, ParseOptions]) -> None:
         raw, options = example
-        place.write_bytes(raw)
+        put(place, raw)
         try:
             numbers = said_in(Source(place))
             chunks = list(POWER_PARSERS[name].read(Source(place), options, NOW_MS))
