@@ -80,7 +80,7 @@ def replay_due(now: datetime) -> list[Outcome]:
             outcome = replay(pk, by, now)
         except (OperationalError, InterfaceError):
             raise  # our own database: it is tried again
-        except Exception:
+        except Exception:  # whatever is wrong with one row keeps no other waiting
             logger.exception("the refused lines of %d can't be tried again", pk)
             Quarantine.objects.filter(pk=pk).update(replayed_at=now)
             continue

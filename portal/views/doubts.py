@@ -29,6 +29,7 @@ from portal.views.operators import (
     chosen_cluster,
     clusters_of,
     operators_only,
+    operators_who,
     period_context,
     place_of,
     query_of,
@@ -113,11 +114,9 @@ def _shown_setting(cluster: Cluster, rule: Rule) -> Setting:
 
 
 @require_POST
-@operators_only
+@operators_who(CHANGE_DOUBTS)
 def change(request: HttpRequest) -> HttpResponseBase:
     """Take one in again or leave it out, or all that the address says; or say what a cluster does with a rule."""
-    if not request.user.has_perm(CHANGE_DOUBTS):
-        raise Http404("no such page")
     try:
         if "setting" in request.POST:
             _set_rule(request)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -30,26 +28,11 @@ from portal import wording_imports as wording
 from portal.import_forms import GiveForm, OptionsForm
 from portal.import_upload import LAST_FIELD, SpoolUploads
 from portal.noting import note_change
-from portal.views.operators import operators_only, place_of
+from portal.views.operators import operators_only, operators_who, place_of
 
-P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 GIVE = ("measurements.add_intake", "measurements.change_intake")
 OPTIONS_AT_ONCE: tuple[str, ...] = ("time_zone", "format", "columns", "node", "channel", "at", "precision", "rename")
 OPTIONS_AT_ONCE += ("interval", "max_gap", "wrap_joules", "off_states")
-
-
-def may_give(view: View[P]) -> View[P]:
-    """An address that exists for operators who may add and change files that are taken in."""
-
-    @operators_only
-    @wraps(view)
-    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        if not request.user.has_perms(GIVE):
-            raise Http404("no such page")
-        return view(request, *args, **kwargs)
-
-    return guarded
 
 
 @require_safe
@@ -75,7 +58,7 @@ def _nobody_works() -> bool:
 
 @csrf_exempt  # checked below, once it is said where the uploads go
 @require_http_methods(["GET", "HEAD", "POST"])
-@may_give
+@operators_who(*GIVE)
 def new(request: HttpRequest) -> HttpResponseBase:
     """Ask for files, and enter them to be tried."""
     uploads = SpoolUploads(request)
@@ -181,7 +164,7 @@ def _form(row: Intake, data: Any = None) -> OptionsForm:
 
 
 @require_POST
-@may_give
+@operators_who(*GIVE)
 def do(request: HttpRequest, intake: int) -> HttpResponse:
     """Take a file, try it again, or withdraw it; whoever comes second is told so."""
     row = _row(intake)

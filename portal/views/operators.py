@@ -32,6 +32,22 @@ def operators_only(view: View[P]) -> View[P]:
     return guarded
 
 
+def operators_who(*may: str) -> Callable[[View[P]], View[P]]:
+    """An address that exists for operators with these permissions as well."""
+
+    def limited(view: View[P]) -> View[P]:
+        @operators_only
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.has_perms(may):
+                raise Http404("no such page")
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return limited
+
+
 def utc_today() -> date:
     """The UTC day it is: the ledger's days are UTC days, and so are those of these pages."""
     return timezone.now().astimezone(UTC).date()

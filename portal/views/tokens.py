@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin.models import ADDITION, CHANGE
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,24 +19,9 @@ from measurements.selectors.tokens import token_states
 from measurements.services.tokens import TokenFault, make_token, revoke_token
 from portal.noting import note_change
 from portal.token_forms import TokenForm
-from portal.views.operators import operators_only
+from portal.views.operators import operators_only, operators_who
 
-P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 MANAGE = ("measurements.add_token", "measurements.change_token")
-
-
-def may_make(view: View[P]) -> View[P]:
-    """An address that exists for operators who may add and change tokens."""
-
-    @operators_only
-    @wraps(view)
-    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        if not request.user.has_perms(MANAGE):
-            raise Http404("no such page")
-        return view(request, *args, **kwargs)
-
-    return guarded
 
 
 @require_safe
@@ -58,7 +41,7 @@ def page(request: HttpRequest) -> HttpResponse:
 @sensitive_variables("secret")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@may_make
+@operators_who(*MANAGE)
 def new(request: HttpRequest) -> HttpResponse:
     """Ask for a token, make it, and show its secret: this once, in the answer itself, for it is kept nowhere."""
     form = TokenForm(request.POST or None, label_suffix="")
@@ -84,7 +67,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may_make
+@operators_who(*MANAGE)
 def revoke(request: HttpRequest, token: int) -> HttpResponse:
     """Ask whether a token is to end, and end it."""
     row = get_object_or_404(Token.objects.select_related("cluster"), pk=token)
