@@ -202,7 +202,9 @@ class Catalogue:
 
     def _made(self, table: Table, read: SeriesSamples, refusals: list[Refusal], places: list[GpuAt]) -> PowerChunk:
         """The samples that are read, scaled, as a chunk."""
-        scaled = SeriesSamples(read.code, read.t_ms, read.value * table.scale[read.code], read.line)
+        with np.errstate(over="ignore"):  # what is infinite then is refused like whatever is out of range
+            value = read.value * table.scale[read.code]
+        scaled = SeriesSamples(read.code, read.t_ms, value, read.line)
         large = np.abs(scaled.value) > STORED_MAX
         if large.any():
             for one, at in zip(scaled.code[large].tolist(), scaled.line[large].tolist(), strict=True):

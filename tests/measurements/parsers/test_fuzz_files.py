@@ -87,7 +87,8 @@ def is_said(value: float, numbers: list[float], name: str) -> bool:
     if name == "mlperf-training":
         candidates |= {n * m for n in numbers for m in numbers if 0 < m <= 10}
     if name == "redfish":
-        candidates |= {n + m for n in numbers for m in numbers}
+        sums = {n + m for n in numbers for m in numbers}  # boards without a name are added up
+        candidates |= sums | {n + m for n in sums for m in numbers}
     return any(abs(value - one) <= max(1e-3, abs(one) * 1e-9) for one in candidates)
 
 

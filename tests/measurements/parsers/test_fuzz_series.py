@@ -64,7 +64,15 @@ GOOD: dict[str, list[bytes]] = {
         json.dumps({"status": "error", "errorType": "bad_data", "error": "x"}).encode(),
     ],
 }  # fmt: skip
-FAILED: dict[str, list[bytes]] = {}  # texts and bodies that once crashed a parser, or of which it invented a value
+TOO_GREAT = bytes.fromhex(  # a power of 1.2e306 W
+    "fd01e00a630a230a085f5f6e616d655f5f12174443474d5f46495f4445565f504f5745525f55534147450a080a0367707512"
+    "01300a0e0a08486f737401311c12026e31121009000101242051401080bccf8cd532111210007c7f10810512100a3a0a160a"
+    "1965540a6e6f64655f6c6f6164310a0e0a08696e7374616e63324e000c00e03f10094e0c0a5a0a2a1d3c001e053c90726170"
+    "6c5f7061636b6167655f6a6f756c65735f746f74616c0a0a0a05696e646578120130625c00201d401080bccf8cd532"
+)
+FAILED: dict[str, list[bytes]] = {  # texts and bodies that once crashed a parser, or of which it invented a value
+    "remote write": [TOO_GREAT],
+}
 BODY = request(
     ({"__name__": "DCGM_FI_DEV_POWER_USAGE", "gpu": "0", "Hostname": "n1"}, [(68.5, T0_MS), (math.nan, T0_MS + 1)]),
     ({"__name__": "node_load1", "instance": "n1"}, [(0.5, T0_MS)]),
