@@ -89,17 +89,19 @@ def _power_control(document: Json) -> tuple[list[Reading], list[str]]:
     """PowerControl: members that name a part are parts, the others are the whole node together."""
     parts: list[Reading] = []
     whole: list[Reading] = []
-    for member in _objects(document.get("PowerControl")):
-        if "PowerConsumedWatts" in member:
-            channel = channel_of_member(member)
-            one = _reading(member, "PowerConsumedWatts", channel, Kind.GAUGE, 1.0)
-            (whole if channel == "node" else parts).append(one)
+    members = [member for member in _objects(document.get("PowerControl")) if "PowerConsumedWatts" in member]
+    for member in members:
+        channel = channel_of_member(member)
+        one = _reading(member, "PowerConsumedWatts", channel, Kind.GAUGE, 1.0)
+        (whole if channel == "node" else parts).append(one)
     if len(whole) < 2:
         return whole + parts, []
     values = [one.value for one in whole]
     known = [value for value in values if value is not None]
     names = ", ".join(one.name for one in whole)
     fault = next((one.fault for one in whole if one.fault), "")
+    if not all(member.get("Name") for member in members if channel_of_member(member) == "node"):
+        fault, known = fault or "a member of several without a name: a part or a board?", []
     total = sum(known) if len(known) == len(values) else None  # without one of them it is not the node's
     return [Reading(names, "node", Kind.GAUGE, total, "", fault), *parts], [f"the node's power is the sum of {names}"]
 
