@@ -62,9 +62,12 @@ agent: $(VENV)/.locked
 
 # Python keeps what it has compiled, whatever the environment says: the tests start hundreds of processes.
 test fuzz bench screenshots: export PYTHONDONTWRITEBYTECODE :=
+# A folder that goes with the run, in memory where there is room. TMPDIR names another, and what is in it stays.
+IN_A_FOLDER = if [ -z "$$TMPDIR" ]; then TMPDIR=$$(mktemp -d "$$($(BIN)/python -m tests.services.room)/jb-XXXXXX") && \
+	chmod 1777 "$$TMPDIR" && export TMPDIR && trap 'rm -rf "$$TMPDIR"' EXIT && trap 'exit 130' INT TERM; fi
 test: $(VENV)/.locked-dev
 	@$(BIN)/python -m tests.services.install
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
+	@$(IN_A_FOLDER) && $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 bench: $(VENV)/.locked-dev
 	$(BIN)/python -m tests.bench $(ARGS)

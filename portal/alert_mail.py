@@ -6,11 +6,12 @@ from datetime import datetime
 
 from django.conf import settings
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from measurements.selectors.sources import SourceState
+from measurements.models import Token
+from measurements.selectors.sources import SENDER, SourceState
 from measurements.services.alerts import News
 from portal.quantities import duration
 from portal.wording_boards import minute
@@ -43,11 +44,20 @@ def _text(news: News, now: datetime) -> str:
     where = f"{settings.SITE_URL.scheme}://{settings.SITE_URL.netloc}{reverse('sources')}"
     lines += [_("All sources: %(address)s") % {"address": where}]
     lines += [_("Each is told once when it becomes late, and once when it is back.")]
+    lines += [_("Times are in the zone %(zone)s.") % {"zone": timezone.get_current_timezone_name()}]
     return "\n".join(lines) + "\n"
 
 
+def _brings(one: SourceState) -> str:
+    """What it should bring: of a sender what its token is for, of a feed whom it asks."""
+    if one.kind != SENDER:
+        return one.about
+    words = {Token.Scope.POWER_WRITE: _("pushed readings"), Token.Scope.JOBS_WRITE: _("which job holds which GPU")}
+    return ", ".join(word for scope, word in words.items() if scope in one.about)
+
+
 def _late(one: SourceState) -> str:
-    what = f"– {one.name} ({one.cluster}, {one.about})"
+    what = f"– {one.name} ({one.cluster}, {_brings(one)})"
     if one.newest_at is None:
         said = _("nothing came from it yet")
     else:
@@ -59,4 +69,4 @@ def _late(one: SourceState) -> str:
 
 
 def _back(one: SourceState) -> str:
-    return f"– {one.name} ({one.cluster}, {one.about})"
+    return f"– {one.name} ({one.cluster}, {_brings(one)})"

@@ -1,14 +1,19 @@
 """What to do about lines that were refused, by reason (docs/formats.md): the one place where it is said.
 
-The trial says a few of them otherwise (`portal.trial.cures`), for its options are called otherwise.
+The trial says a few of them otherwise (`portal.trial.cures`), for its options are called otherwise. Parsers name the
+commands' options; on a page these are fields, so whatever is shown of a parser's sentence goes through `on_page`.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from measurements.domain.losses import LOST
 from measurements.parsers.times import REASONS, TimeFault
 
 BROKEN = gettext_lazy("the line is broken there: look at it in the file, and at what writes the file")
@@ -49,6 +54,7 @@ COMMON: dict[str, Promise] = {
     ),
     "series without a name": gettext_lazy("ask Prometheus for the metric itself, not for a function or a sum of it"),
     "unusable label": gettext_lazy("no node or channel can be called so: correct the label, or name another one"),
+    "name and labels too long": gettext_lazy("nothing that long names a series: leave labels out where it is sent"),
     "two series for one channel": gettext_lazy("two series say different things of one channel: keep one of them"),
     "repeated header": gettext_lazy("files put together: each line was read by the first header; give them one by one"),
     "line too long": gettext_lazy("more than 1 MiB without a line end: is it a text file?"),
@@ -67,6 +73,7 @@ COMMON: dict[str, Promise] = {
     "truncated JSON": COPY,
     "broken JSON": COPY,
     "unreadable series": gettext_lazy("a series without a host name: which node is it of?"),
+    "unreadable job": gettext_lazy("what describes the job is not as its archive writes it: give the file unchanged"),
     "end before start": gettext_lazy("the job ends before it starts: correct its times, or export it anew"),
     "no start time": gettext_lazy("it ended and has no start: export Start as well"),
     "ended without end": gettext_lazy("it ended and has neither an end nor an elapsed time: export End and ElapsedRaw"),
@@ -92,7 +99,7 @@ COMMON: dict[str, Promise] = {
 
 _SITE: dict[str, Promise] = {
     "unknown node": gettext_lazy(
-        "Load the node with load_nodes, or give it the name as an alias; then try its lines again."
+        "Give the list of nodes (at Imports, or with load_nodes), or an alias for the name; then try its lines again."
     ),
     "zero watts": gettext_lazy(
         "A node that is on never draws 0 W: the sensor gave no value. Nothing is lost by leaving it out."
@@ -105,9 +112,9 @@ _SITE: dict[str, Promise] = {
     ),
     "no value (sentinel)": gettext_lazy("The sensor's mark for 'no value', not a reading."),
     "negative counter": gettext_lazy("A counter of energy is never negative: check the export."),
-    "time without zone": gettext_lazy("Give the zone of the file's clock with --time-zone."),
+    "time without zone": gettext_lazy("Give the file again, and say the zone of its clock at “Time zone”."),
     "ambiguous local time": gettext_lazy("The clock was set back and the order of lines does not decide: log in UTC."),
-    "nonexistent local time": gettext_lazy("The clock was set forward over it: is --time-zone right?"),
+    "nonexistent local time": gettext_lazy("The clock was set forward over it: is the zone right that was said?"),
     "time out of range": gettext_lazy(
         "Before 2000 or more than a day ahead: often epoch milliseconds where seconds are read."
     ),
@@ -115,15 +122,83 @@ _SITE: dict[str, Promise] = {
     "repeated header": gettext_lazy("Files were put together: nothing is lost."),
     "wrong number of fields": gettext_lazy("The line is broken there: look at it."),
     "not a number": gettext_lazy("The line is broken there: look at it."),
-    "no node": gettext_lazy("The line names no node: say which with --node."),
+    "no node": gettext_lazy("The line names no node: give the file again, and say which at “Node”."),
+    "no time": gettext_lazy("A snapshot that does not say when it was taken: give it again, and say it at “Taken at”."),
     "unreadable line": gettext_lazy("The line is broken there: look at it."),
     "out of range": gettext_lazy("No power or energy is that large: look at the unit."),
     "line too long": gettext_lazy("More than 1 MiB without a line end: is it a text file?"),
     "unreadable series": gettext_lazy("A series without a host name."),
     "unknown state": gettext_lazy("No state of Slurm: was the column cut?"),
+    LOST: gettext_lazy(
+        "The node's buffer was full while the site could not be reached: these readings are gone. Make it larger"
+        " (buffer_mib), or look why the site was away."
+    ),
     "end before start": gettext_lazy("The record says that the job ended before it began: ask the batch system again."),
 }
 _BREAKS_OFF = gettext_lazy("The file breaks off there; all whole lines before it went in: copy the file anew.")
+
+_TRIED: dict[str, Promise] = {  # of a file that is only tried: what it lacks can be said at once
+    "unreadable time": gettext_lazy(
+        "Times are read as 2026-03-01T12:00:00+01:00 or as epoch seconds: in a spreadsheet give the column the format "
+        "yyyy-mm-dd hh:mm:ss, and save it anew."
+    ),
+    "time without zone": gettext_lazy("Choose the zone of the file's clock at “Time zone” below."),
+    "nonexistent local time": gettext_lazy("The clock was set forward over it: is “Time zone” below right?"),
+    "no node": gettext_lazy("It names no node: say which at “Node” below."),
+    "no time": gettext_lazy("It does not say when it was taken: say it at “Taken at” below."),
+    "no GPU": gettext_lazy(
+        "It does not say which GPU it is of: say it at “Channel” below (gpu0), or query index or uuid."
+    ),
+    "unknown node": gettext_lazy(
+        "Give the list of nodes first, or these names as aliases of nodes; then try it again."
+    ),
+}
+FIELDS: dict[str, Promise] = {  # the commands' options, as the page calls them
+    "node": gettext_lazy("Node"),
+    "channel": gettext_lazy("Channel"),
+    "time-zone": gettext_lazy("Time zone"),
+    "at": gettext_lazy("Taken at"),
+    "rename": gettext_lazy("Columns renamed"),
+    "format": gettext_lazy("Format"),
+    "interval": gettext_lazy("Interval [s]"),
+    "precision": gettext_lazy("Time stamps count"),
+    "cluster": gettext_lazy("Cluster"),
+}
+_REASON_FIELDS = {
+    "time without zone": "time-zone",
+    "nonexistent local time": "time-zone",
+    "no node": "node",
+    "no time": "at",
+    "no GPU": "channel",
+}
+_OPTION = rf"--(?P<option>{'|'.join(FIELDS)})(?![\w-])"
+_FLAG = re.compile(rf"(?P<with>with )?(?:the )?{_OPTION}")
+_OTHERS_FLAG = re.compile(r"(?:\b(?:sacct|squeue|sinfo|scontrol|sacctmgr|nvidia-smi)\b[^;:]*?\s)--(?:format|node)\b")
+
+
+def on_page(sentence: str) -> str:
+    """A parser's sentence with the page's fields for the commands' options: with --node → at “Node”."""
+    kept = [match.span() for match in _OTHERS_FLAG.finditer(sentence)]
+
+    def field(match: re.Match[str]) -> str:
+        if any(start <= match.start("option") < end for start, end in kept):
+            return match[0]
+        return f"{'at ' if match['with'] else ''}“{FIELDS[match['option']]}”"
+
+    return _FLAG.sub(field, sentence).replace(
+        "load it with load_nodes, then give the same file again", "load its list of nodes, then try it again"
+    )
+
+
+def lacking(fault: str, reasons: Iterable[str] = ()) -> list[str]:
+    """The options that a sentence asks for, and those that reasons do: as the commands call them, each once."""
+    others = [match.span() for match in _OTHERS_FLAG.finditer(fault)]
+    named = [
+        match["option"]
+        for match in _FLAG.finditer(fault)
+        if not any(start <= match.start("option") < end for start, end in others)
+    ]
+    return list(dict.fromkeys([*named, *(_REASON_FIELDS[reason] for reason in reasons if reason in _REASON_FIELDS)]))
 
 
 def cure_of(reason: str) -> str:
@@ -136,3 +211,8 @@ def cure_of(reason: str) -> str:
     if not said and reason.startswith("bad "):
         said = _("the column %(name)s cannot be read: look at the line in the file") % {"name": reason.split(" ", 1)[1]}
     return f"{said[:1].upper()}{said[1:]}." if said else ""
+
+
+def cure_of_tried(reason: str) -> str:
+    """The same of a file that is tried: what it lacks is asked for on its page."""
+    return str(_TRIED[reason]) if reason in _TRIED else cure_of(reason)

@@ -13,10 +13,10 @@ from measurements.models import Cluster, Intake
 from measurements.parsers.detect import POWER_PARSERS
 from measurements.parsers.detect_jobs import JOB_PARSERS
 from measurements.parsers.detect_nodes import NODE_PARSERS
+from portal.wording_formats import COLUMNS, title
 
 RECOGNISED = ("", pgettext_lazy("format", "recognised"))
 FORMATS = {"power": tuple(POWER_PARSERS), "jobs": tuple(JOB_PARSERS), "nodes": tuple(NODE_PARSERS), "states": ()}
-COLUMNS = "sacct:"
 _EVERY_POWER = ("time_zone", "interval", "max_gap", "node")
 # Which options matter to which format; those of a format that is not named here: _EVERY_POWER.
 OF_FORMAT: dict[str, tuple[str, ...]] = {
@@ -193,5 +193,5 @@ def _wanted(content: str, known_format: str) -> set[str]:
 def _formats(content: str) -> list[Any]:
     kinds = [content] if content else list(FORMATS)
     labels = dict(Intake.Content.choices)
-    groups = [(labels[kind], [(name, name) for name in FORMATS[kind]]) for kind in kinds if FORMATS[kind]]
+    groups = [(labels[kind], [(name, title(kind, name)) for name in FORMATS[kind]]) for kind in kinds if FORMATS[kind]]
     return [RECOGNISED, *(groups[0][1] if len(groups) == 1 else groups)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from measurements.domain import idleness, integrate, metering, quality, slurm_quantities, steps, units
+from measurements.domain import idleness, integrate, merged_power, quality, slurm_quantities, steps, units
 from measurements.services import attribution, known_jobs
-from portal.methodology import Constant, Section, listed, milliseconds, plain, prefixes, rule, share
+from portal.methodology import Constant, Rule, Section, listed, milliseconds, plain, prefixes, rule, share
 
 FILL_RULE = gettext_noop("rated power of the node × time × share of its cores, or the batch system's own figure")
 
@@ -18,59 +18,77 @@ def sections() -> list[Section]:
 
 
 def _integration() -> Section:
-    return Section(
-        "integration",
-        _("From samples to joules"),
-        (
-            rule(
-                _("Between neighbouring samples of a power sensor the power is linear: the trapezoidal rule [1]."),
-                formula="E = Σ ½ · (P_i + P_i+1) · (t_i+1 − t_i)",
-            ),
-            rule(
-                _(
-                    "Samples further apart than %(GAP_INTERVALS)s times their usual interval, and at least than"
-                    " %(MIN_DEFAULT_GAP_MS)s, are not joined: in between is a gap, which adds no energy and lowers the"
-                    " coverage. A site may declare another longest gap of a sensor."
-                ),
-                plain(integrate, "GAP_INTERVALS"),
-                milliseconds(integrate, "MIN_DEFAULT_GAP_MS"),
-            ),
-            rule(
-                _(
-                    "The usual interval is the median spacing of a sensor's samples of the day, and of"
-                    " %(NOMINAL_WINDOW_MS)s before and after it where there are too few; %(DEFAULT_NOMINAL_MS)s where"
-                    " even those do not tell. At both ends of a run of samples the last value holds for half an"
-                    " interval."
-                ),
-                milliseconds(integrate, "NOMINAL_WINDOW_MS"),
-                milliseconds(integrate, "DEFAULT_NOMINAL_MS"),
-            ),
-            rule(
-                _(
-                    "Of an energy counter the difference of two readings is spread evenly over the time between them,"
-                    " up to %(COUNTER_GAP_MS)s apart; a wrap is undone, a reset adds nothing."
-                ),
-                milliseconds(integrate, "COUNTER_GAP_MS"),
-            ),
-            rule(
-                _(
-                    "What implies more than %(LARGEST_POWER_MW)s mW (a megawatt) on one node, or more than the site"
-                    " declares as its ceiling, is an artefact and is not placed."
-                ),
-                plain(integrate, "LARGEST_POWER_MW"),
-            ),
-            rule(
-                _(
-                    "Energy is booked to the quarter hour (%(QUARTER_MS)s, %(QUARTERS_PER_DAY)s of a UTC day) in which"
-                    " it was drawn. What is booked of a node and day may differ by %(CONSERVATION)s of it from what"
-                    " its meter shows; else the day is not booked at all."
-                ),
-                milliseconds(units, "QUARTER_MS"),
-                plain(units, "QUARTERS_PER_DAY"),
-                plain(attribution, "CONSERVATION"),
-                formula="Σ_jobs E + E_unallocated = E_metered",
-            ),
+    rules = (_between_samples(), _longest_gap(), _usual_interval(), _counters(), _artefacts(), _quarter_hours())
+    return Section("integration", _("From samples to joules"), rules)
+
+
+def _between_samples() -> Rule:
+    return rule(
+        _("Between neighbouring samples of a power sensor the power is linear: the trapezoidal rule [1]."),
+        formula="E = Σ ½ · (P_i + P_i+1) · (t_i+1 − t_i)",
+    )
+
+
+def _longest_gap() -> Rule:
+    return rule(
+        _(
+            "Samples further apart than %(GAP_INTERVALS)s times their usual interval, and at least than"
+            " %(MIN_DEFAULT_GAP_MS)s, are not joined: in between is a gap, which adds no energy and lowers the"
+            " coverage. A site may declare another longest gap of a sensor."
         ),
+        plain(integrate, "GAP_INTERVALS"),
+        milliseconds(integrate, "MIN_DEFAULT_GAP_MS"),
+    )
+
+
+def _usual_interval() -> Rule:
+    return rule(
+        _(
+            "The usual interval is the median spacing of a sensor's samples of the day, and of"
+            " %(NOMINAL_WINDOW_MS)s before and after it where there are too few; %(DEFAULT_NOMINAL_MS)s where"
+            " even those do not tell. At both ends of a run of samples the last value holds for half an"
+            " interval."
+        ),
+        milliseconds(integrate, "NOMINAL_WINDOW_MS"),
+        milliseconds(integrate, "DEFAULT_NOMINAL_MS"),
+    )
+
+
+def _counters() -> Rule:
+    return rule(
+        _(
+            "Of an energy counter the difference of two readings is spread evenly over the time between them,"
+            " up to %(COUNTER_GAP_MS)s apart; a wrap is undone, a reset adds nothing. What would need more than the"
+            " node's ceiling is a reset; without a declared ceiling, for RAPL, what would need more than the modulus in"
+            " %(RAPL_WRAP_MS)s, and more than %(RAPL_WRAP_LEAST_MW)s mW."
+        ),
+        milliseconds(integrate, "COUNTER_GAP_MS"),
+        milliseconds(integrate, "RAPL_WRAP_MS"),
+        plain(integrate, "RAPL_WRAP_LEAST_MW"),
+    )
+
+
+def _artefacts() -> Rule:
+    return rule(
+        _(
+            "What implies more than %(LARGEST_POWER_MW)s mW (a megawatt) on one node, or more than the site"
+            " declares as its ceiling, is an artefact and is not placed."
+        ),
+        plain(integrate, "LARGEST_POWER_MW"),
+    )
+
+
+def _quarter_hours() -> Rule:
+    return rule(
+        _(
+            "Energy is booked to the quarter hour (%(QUARTER_MS)s, %(QUARTERS_PER_DAY)s of a UTC day) in which"
+            " it was drawn. What is booked of a node and day may differ by %(CONSERVATION)s of it from what"
+            " its meter shows; else the day is not booked at all."
+        ),
+        milliseconds(units, "QUARTER_MS"),
+        plain(units, "QUARTERS_PER_DAY"),
+        plain(attribution, "CONSERVATION"),
+        formula="Σ_jobs E + E_unallocated = E_metered",
     )
 
 
@@ -98,7 +116,7 @@ def _sharing() -> Section:
                     "A rest that is negative by no more than %(ROUNDING_MW)s mW is the rounding of a difference; below"
                     " that the figure carries a flag."
                 ),
-                plain(metering, "ROUNDING_MW"),
+                plain(merged_power, "ROUNDING_MW"),
             ),
             rule(
                 _(

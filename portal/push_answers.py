@@ -10,8 +10,9 @@ from django.http import HttpResponse, JsonResponse
 
 from measurements.parsers.records import Refusal, UnusableFile
 from measurements.selectors.tokens import TokenRefused
-from measurements.services.batches import IngestReport, RefusedCount
+from measurements.services.batches import IngestReport
 from measurements.services.push import NotDurable
+from measurements.services.quarantine import RefusedCount
 from portal.push_body import RETRY_AFTER_S, Refused
 
 FAULTS = (Refused, NotDurable, TokenRefused, UnusableFile)

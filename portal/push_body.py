@@ -11,14 +11,16 @@ from typing import Any, Protocol
 from django.conf import settings
 from django.http import HttpRequest
 
-from measurements.parsers.decompress import BrokenStream, decompressed
+from measurements.parsers.decompress import BrokenStream, decompressed, packing
 
 MIB = 1 << 20
+_HEAD_BYTES = 512
 _PIECE_BYTES = 64 << 10
-WORTH = 3  # bytes of memory that a byte of a body takes while it is parsed, about
+WORTH = 7  # bytes of memory that a byte of a body takes while it is parsed, judged and stored, about
 RETRY_AFTER_S = 5
 ENCODINGS = ("", "identity", "gzip", "zstd")
 SNAPPY = "snappy"
+_BROKEN_OFF = "the body breaks off, or did not come in time: nothing of it was taken; send it again"
 
 
 class Refused(Exception):
@@ -40,11 +42,11 @@ class Room:
     _taken: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, count: int) -> None:
+    def take(self, count: int, busy: int = 429) -> None:
         """Take room for some bytes, or refuse: the sender comes again, and memory does not grow."""
         with self._lock:
             if self._taken + count > settings.PUSH_WAITING_MIB * MIB:
-                raise Refused(429, f"too much is waiting to be stored; come again in {RETRY_AFTER_S} s")
+                raise Refused(busy, f"too much is waiting to be stored; come again in {RETRY_AFTER_S} s")
             self._taken += count
 
     def give(self, count: int) -> None:
@@ -62,12 +64,18 @@ ROOM = Room()
 
 
 @contextmanager
-def body_of(request: HttpRequest, *, snappy: bool = False) -> Iterator[bytes]:
-    """The body, unpacked but for ``snappy`` (of known size); its room is free again when the block ends."""
+def body_of(request: HttpRequest, *, snappy: bool = False, busy: int = 429) -> Iterator[bytes]:
+    """The body, unpacked but for ``snappy`` (of known size); its room is free again when the block ends.
+
+    ``busy``: the status of "come again". Prometheus and Telegraf's influxdb (version 1) drop what is answered with
+    429, as any 4xx, and keep what is answered with 503.
+    """
     taken: list[int] = []
 
     def take(count: int) -> None:
-        ROOM.take(count)
+        if sum(taken) + count > settings.PUSH_WAITING_MIB * MIB:  # there is never room for it: coming again is no help
+            raise Refused(413, f"it takes more memory than {settings.PUSH_WAITING_MIB} MiB: send it in parts")
+        ROOM.take(count, busy)
         taken.append(count)
 
     try:
@@ -91,7 +99,10 @@ def _unpacked(request: HttpRequest, take: Callable[[int], None]) -> bytes:
             found.append(piece)
     except BrokenStream as broken:
         raise Refused(400, f"{broken.reason}: {broken.detail}") from broken
-    return b"".join(found)
+    content = b"".join(found)
+    if {"gzip", "zstd"} & set(packing(lambda: iter([content[:_HEAD_BYTES]]))):
+        raise Refused(400, "packed twice: what is inside has no bounded size; pack it once")
+    return content
 
 
 def _snapped(request: HttpRequest, take: Callable[[int], None]) -> bytes:
@@ -107,14 +118,31 @@ def _packed(request: HttpRequest, take: Callable[[int], None]) -> bytes:
     too_large = Refused(413, f"more than {settings.PUSH_BODY_MIB} MiB: send it in parts")
     if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
         raise too_large
-    stream, parts, size = _stream(request), [], 0
-    while piece := stream.read(_PIECE_BYTES):
+    parts, size = [], 0
+    for piece in _pieces(request):
         size += len(piece)
         if size > limit:
             raise too_large
         take(len(piece))
         parts.append(piece)
+    if size < int(request.META.get("CONTENT_LENGTH") or 0):  # its last number may be cut, and look like another one
+        raise Refused(503, _BROKEN_OFF)
     return b"".join(parts)
+
+
+def _pieces(request: HttpRequest) -> Iterator[bytes]:
+    """The body as it comes; whoever is silent in the middle of it for too long keeps no thread of ours."""
+    stream, connection = _stream(request), request.META.get("gunicorn.socket")
+    if connection is not None:
+        connection.settimeout(settings.PUSH_WAIT_S)
+    try:
+        while piece := stream.read(_PIECE_BYTES):
+            yield piece
+    except Exception as fault:  # of the server: it is no part of any interface which
+        raise Refused(503, _BROKEN_OFF) from fault
+    finally:
+        if connection is not None:
+            connection.settimeout(None)
 
 
 def _stream(request: HttpRequest) -> _Stream:

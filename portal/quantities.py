@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from pathlib import Path
 
-from django.utils.formats import get_format
+from django.utils.formats import get_format, number_format
 from django.utils.translation import gettext as _
 
 TABLE: dict[str, list[tuple[str, float]]] = json.loads(
@@ -71,6 +71,11 @@ def _localised(value: Decimal) -> str:
     if "." in text:
         text = text.replace(".", str(get_format("DECIMAL_SEPARATOR")))
     return f"{MINUS}{text}" if value < 0 else text
+
+
+def whole(count: float | None) -> str:
+    """A number of things, with the language's thousands separator: 12,345."""
+    return "–" if count is None else str(number_format(count, 0, force_grouping=True))
 
 
 def money(amount: float, currency: str) -> str:

@@ -44,12 +44,17 @@ def sender_of(request: HttpRequest, scope: str) -> Token:
 
 
 def secret_in(header: str) -> str:
-    """What a header shows: ``Bearer …``, Influx's ``Token …``, or a password (``Basic``, whatever the user is)."""
+    """What a header shows: ``Bearer …``, Influx's ``Token …``, or a password, whatever the user is.
+
+    Which comes as ``Basic …``, or, from Influx's clients, as ``Token user:password``.
+    """
     kind, _, value = header.strip().partition(" ")
     value = value.strip()
     match kind.lower():
-        case "bearer" | "token":
+        case "bearer":
             return value
+        case "token":
+            return value.rpartition(":")[2]
         case "basic":
             return _password(value)
     return ""

@@ -80,11 +80,14 @@ UK_CARBON_INTENSITY_URL = env_address("JOULEBOOK_UK_CARBON_INTENSITY_URL", "http
 # --- Pushed readings (docs/push.md) ----------------------------------------------------------------------------------
 PUSH_BODY_MIB = int(env_number("JOULEBOOK_PUSH_BODY_MIB", 8, 1, 1024))  # of one body as it is sent
 PUSH_UNPACKED_MIB = int(env_number("JOULEBOOK_PUSH_UNPACKED_MIB", 64, 1, 4096))  # of one body unpacked
+PUSH_WAIT_S = env_number("JOULEBOOK_PUSH_WAIT_S", 30, 1, 600)  # for the next bytes of a body
 PUSH_WAITING_MIB = int(env_number("JOULEBOOK_PUSH_WAITING_MIB", 512, 16, 65536))  # in the memory of one process
 
 # --- Files given on /operations/imports/ (docs/operations.md) --------------------------------------------------------
 IMPORT_FOLDERS = env_folders("JOULEBOOK_IMPORT_FOLDERS")  # below which files may be given by path; none: uploads only
 IMPORT_MIB = int(env_number("JOULEBOOK_IMPORT_MIB", 4096, 1, 1_048_576))  # of one form's uploads together
+IMPORT_PATIENCE_S = int(env_number("JOULEBOOK_IMPORT_PATIENCE_S", 60, 1, 3600))  # with a sender slower than 1 KiB/s
+IMPORT_KEEP_DAYS = int(env_number("JOULEBOOK_IMPORT_KEEP_DAYS", 7, 1, 3650))  # of a tried file nobody decides on
 IMPORT_TRY_MIB = int(env_number("JOULEBOOK_IMPORT_TRY_MIB", 256, 1, 1_048_576))  # of a file that a dry run reads
 
 # --- Feeds: what the site asks again and again (docs/slurm.md) --------------------------------------------------------

@@ -152,8 +152,11 @@ urlpatterns = [
     path("livez", health.live, name="livez"),
     path("readyz", health.ready, name="readyz"),
     path("api/v2/write", influx.write, name="influx-write"),
-    path("write", influx.write, name="influx-write-1"),
+    path("write", influx.write, {"busy": 503}, name="influx-write-1"),
+    path("query", influx.query, name="influx-query"),
     path("ping", influx.ping, name="influx-ping"),
+    path("api/write", influx.write_as_store, name="store-write"),
+    path("api/write/", influx.write_as_store, name="store-write-1"),
     path("api/v1/", api.urls),
     path("admin/", admin.site.urls),
 ]

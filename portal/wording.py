@@ -23,8 +23,14 @@ SOURCES = {
     "nvml": "NVML",
     "pdu": "PDU",
     "pm_counters": "pm_counters",
+    "ipmi_sensor": "IPMI",
 }
 NAMES_IN_A_ROW = 3
+
+
+def source_name(source: str) -> str:
+    """What measured a channel, as its makers call it."""
+    return SOURCES.get(source, source.replace("_", " "))
 
 
 def quality_sentence(quality: str) -> str:

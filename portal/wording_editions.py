@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -18,13 +18,15 @@ from portal.quantities import NBSP, percent
 from portal.wording_boards import Kind, Scope, minute, period
 from portal.wording_report import phase_word
 
+LONGEST_SYMBOL = 3  # ns, GPs: symbols of units, no words
+
 # --- Figures --------------------------------------------------------------------------------------
 
 
 def unit(measure: Measure) -> str:
     """What a value is in, as it stands in a table's head."""
     if measure.energy_unit:
-        return f"{measure.energy_unit}/{measure.work_unit}"
+        return _("%(energy)s per %(work)s") % {"energy": measure.energy_unit, "work": one_of(measure.work_unit)}
     return _("÷ before") if measure.what == Kind.IMPROVEMENT else "%"
 
 
@@ -51,6 +53,12 @@ def bound(figure: float | None, measure: Measure) -> str:
 def with_unit(figure: float | None, measure: Measure) -> str:
     """A figure with its unit behind it."""
     return "–" if figure is None else f"{value(figure, measure)}{NBSP}{unit(measure)}"
+
+
+def one_of(unit: str) -> str:
+    """One of what was declared in the plural: case of cases. Units such as ns, and what is no plain plural, stay."""
+    is_plural = len(unit) > LONGEST_SYMBOL and unit.endswith("s") and not unit.endswith(("ss", "us", "is", "ies"))
+    return unit[:-1] if is_plural else unit
 
 
 # --- Ties and ranks -------------------------------------------------------------------------------
@@ -95,7 +103,18 @@ def ties(document: Document) -> str:
     said = ngettext(
         "One alone may be first.", "%(first)d of them may be first: the figures do not tell which.", first
     ) % {"first": first}
-    return said + " " + _("A place such as 1–3 says how far it can be told.")
+    said += " " + _("A place such as 1–3 says how far it can be told.")
+    if _overlap(ranks):
+        said += " " + _(
+            "Each place is told from the intervals of the others alone, so that nobody gains by widening theirs: that "
+            "is why a single place can stand beside a range that holds it."
+        )
+    return said
+
+
+def _overlap(ranks: Sequence[tuple[int, int]]) -> bool:
+    """Whether somebody's one place is among those that another may have."""
+    return any(best == worst and sum(low <= best <= high for low, high in ranks) > 1 for best, worst in ranks)
 
 
 def _ties_of_bands(document: Document) -> str:

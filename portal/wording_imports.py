@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Any
 from urllib.parse import urlencode
@@ -11,29 +10,55 @@ from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from measurements.domain.units import datetime_from_ms
 from measurements.models import Intake
 from measurements.selectors.imports import Import
-from portal.quantities import NBSP, duration, number
+from portal.cures import lacking, on_page
+from portal.quantities import NBSP, duration, number, whole
+from portal.wording_formats import details, title
 
 Facts = dict[str, Any]
 WIDTH, HEIGHT = 640, 96  # of the small curve, in its own units
 TABLE_ROWS = 24
 _SIZES = (("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40))
 _COVERAGE_DAYS = 92  # that one page of coverage shows
-FIELDS = {  # what the commands' options are called on the page, for sentences that name them
-    "node": "Node",
-    "channel": "Channel",
-    "time-zone": "Time zone",
-    "at": "Taken at",
-    "rename": "Columns renamed",
-    "format": "Format",
-    "interval": "Interval",
-    "precision": "Time stamps count",
+_WORKBOOK = gettext_lazy("It is an Excel workbook: save the sheet as CSV (UTF-8), and give that file.")
+_ARCHIVE = gettext_lazy(
+    "It is an archive that is not opened here: unpack it and give the files in it, or pack them as .tar.gz."
+)
+_OTHERWISE_PACKED = gettext_lazy("It is packed in a way that is not read: unpack it, or pack it with gzip or zstd.")
+_EXPORT = gettext_lazy("It is no text: export its table as CSV (UTF-8), and give that file.")
+_OFTEN = {  # pieces of the sentences of parsers
+    "empty; nothing to read": gettext_lazy("The file is empty: was it copied before it was written?"),
+    "an Excel workbook": _WORKBOOK,
+    "an old Excel workbook": _WORKBOOK,
+    "a zip archive": _ARCHIVE,
+    "a 7z archive": _ARCHIVE,
+    "a RAR archive": _ARCHIVE,
+    "packed with xz": _OTHERWISE_PACKED,
+    "packed with bzip2": _OTHERWISE_PACKED,
+    "a Parquet file": _EXPORT,
+    "a SQLite database": _EXPORT,
+    "an HDF5 file": _EXPORT,
+    ": a PDF": _EXPORT,
+    "'==> ": gettext_lazy(
+        "It is an archive of files that are read one by one: unpack it, and give all its files together."
+    ),
+    "not a text file": gettext_lazy("It is no text file: give text in UTF-8, plain or packed with gzip or zstd."),
+    "data.json and meta.json are read together": gettext_lazy(
+        "A ClusterCockpit job is two files, data.json and meta.json: give the job's folder by its path on the server, "
+        "or with the command ingest_power."
+    ),
 }
-_FLAG = re.compile(rf"(?:with )?--({'|'.join(FIELDS)})\b")
+_LACKED = {  # fields that a file which can't be read asks for
+    "node": gettext_lazy("It does not say which node it is of."),
+    "time_zone": gettext_lazy("Its times name no zone."),
+    "at": gettext_lazy("It does not say when it was taken."),
+    "channel": gettext_lazy("It does not say which part of the node it is of."),
+    "rename": gettext_lazy("Its columns are called as no node can be."),
+}
 STATE_SHAPES = {
     Intake.State.TRIED: "warn",
     Intake.State.WITHDRAWN: "off",
@@ -75,7 +100,30 @@ def state(one: Import) -> str:
 def fault(row: Intake) -> str:
     """Why it can't be read, without what the page says anyway: its name, and all formats there are."""
     said = row.error.removeprefix(row.source).lstrip(":, ").partition("; known formats:")[0]
-    return _FLAG.sub(lambda flag: f"at “{FIELDS[flag[1]]}” below", said)
+    return on_page(said)
+
+
+def plain_fault(row: Intake) -> str:
+    """The same in the reader's language, where it is one of those that come often."""
+    return _often(row) or " ".join(str(_LACKED[field]) for field in lacks(row.preview, row) if field in _LACKED)
+
+
+def brief(row: Intake) -> str:
+    """Why it can't be read, for a list: from its row alone."""
+    return _often(row) or fault(row)
+
+
+def _often(row: Intake) -> str:
+    return next((str(said) for part, said in _OFTEN.items() if part in row.error), "")
+
+
+def other_guess(found: Facts, row: Intake) -> str:
+    """That a file which can't be read as what was said looks like something else."""
+    guess = found.get("guessed")
+    if not found.get("fault") or not guess or guess == row.content:
+        return ""
+    words = {"said": row.get_content_display(), "guess": Intake.Content(guess).label}
+    return _("It was given as %(said)s, and looks like %(guess)s: choose that below at “What they hold”.") % words
 
 
 def folder(source: str) -> str:
@@ -90,16 +138,38 @@ def file_name(source: str) -> str:
 
 def recognised(found: Facts, row: Intake) -> str:
     """What the file was read as, and why."""
-    words = {"content": row.get_content_display(), "format": found.get("format", "")}
+    name = title(row.content, found.get("format", ""), found.get("shape"))
+    words = {"content": row.get_content_display(), "format": name, "details": details(found, row.content)}
     if row.options.get("format"):
-        return _("Read as %(content)s in the format %(format)s, as was said.") % words
-    if found.get("looks_like"):
-        words["like"] = found["looks_like"]
-        return (
-            _("Recognised by its beginning as %(content)s in the format %(format)s, which looks like this: %(like)s")
-            % words
+        said = _("Read as %(content)s, as was said: %(format)s") % words
+    else:
+        said = _("Recognised by its beginning as %(content)s: %(format)s") % words
+    return f"{said}; {words['details']}." if words["details"] else f"{said}."
+
+
+def hints(found: Facts) -> list[str]:
+    """What is odd about the readings, and what to do if it is so."""
+    rising = [channel["name"] for channel in found.get("channels") or () if channel.get("only_rises")]
+    if not rising:
+        return []
+    return [
+        _(
+            "Readings of %(channels)s never fall, as those of a counter of energy: if it is one, rename its column at "
+            "“Columns renamed” to a name with the unit behind it, such as joules or rack1 [kWh]."
         )
-    return _("Recognised by its beginning as %(content)s in the format %(format)s.") % words
+        % {"channels": ", ".join(rising[:3])}
+    ]
+
+
+def lacks(found: Facts, row: Intake) -> list[str]:
+    """The fields of the form that would make a file usable, as it calls them."""
+    if found.get("usable"):
+        return []
+    reasons = [one["reason"] for one in found.get("refused") or ()]
+    fields = [option.replace("-", "_") for option in lacking(row.error, reasons)]
+    if found.get("naive") and not row.options.get("time_zone") and "time_zone" not in fields:
+        fields.append("time_zone")
+    return fields
 
 
 def part(found: Facts) -> str:
@@ -125,6 +195,8 @@ def span(found: Facts) -> str:
 def zone(found: Facts, row: Intake) -> str:
     """Which zone was assumed, and how sure that is."""
     said = row.options.get("time_zone", "")
+    if found.get("naive") is None and row.options.get("at"):
+        return _("It says no time itself: what was said counts.")
     if found.get("naive") is None:
         return _("Nothing could be seen of whether its times name their zone.")
     if not found["naive"]:
@@ -149,11 +221,11 @@ def effect(found: Facts, row: Intake) -> list[str]:
         return [_("Nothing: all that can be used of it is known already.")] if found.get("usable") else []
     count = found["stored"]
     if row.content == Intake.Content.NODES:
-        said = ngettext("%(count)d node would be new or changed.", "%(count)d nodes would be new or changed.", count)
-        return [said % {"count": count}]
+        said = ngettext("%(shown)s node would be new or changed.", "%(shown)s nodes would be new or changed.", count)
+        return [said % {"shown": whole(count)}]
     if row.content == Intake.Content.STATES:
-        said = ngettext("%(count)d state would be new or changed.", "%(count)d states would be new or changed.", count)
-        return [said % {"count": count}]
+        said = ngettext("%(shown)s state would be new or changed.", "%(shown)s states would be new or changed.", count)
+        return [said % {"shown": whole(count)}]
     return _of_days(found)
 
 
@@ -161,14 +233,16 @@ def _of_days(found: Facts) -> list[str]:
     days = found.get("days", 0)
     if not days:
         return []
-    words = {"count": days, "first": _day(found["first_day"]), "last": _day(found["last_day"])}
+    words = {"count": whole(days), "first": _day(found["first_day"]), "last": _day(found["last_day"])}
     said = [
         _("The figures of %(first)s (UTC) are made anew.") % words
         if days == 1
-        else _("It touches %(count)d UTC days from %(first)s to %(last)s: their figures are made anew.") % words
+        else _("It touches %(count)s UTC days from %(first)s to %(last)s: their figures are made anew.") % words
     ]
     booked = found.get("booked_days", 0)
-    if booked:
+    if booked and days == 1:
+        said.append(_("There are figures of that day already."))
+    elif booked:
         said.append(
             ngettext("%(count)d of them has figures already.", "%(count)d of them have figures already.", booked)
             % {"count": booked}

@@ -45,8 +45,8 @@ def _connect(missing: IdleUnknown) -> str:
             "To know it, connect what a GPU draws without work: the column gpu_idle_w of the node list (load_nodes)."
         ),
         IdleUnknown.MAP: _(
-            "To know it, connect which GPUs the job held: the column gpu_indices of the job records, or GPU indices in "
-            "the batch system's own."
+            "To know it, have somebody say which GPUs jobs hold while they run: the node agent, a prolog, or the feed "
+            "slurm-gpus; or the column gpu_indices of the job records."
         ),
         IdleUnknown.SAMPLES: _("Its GPUs have power channels, but no samples of the time in which the job ran."),
     }[missing]

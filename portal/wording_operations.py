@@ -1,28 +1,25 @@
-"""Sentences for operators: whether it closes, what a difference consists of, what to do about a refusal."""
+"""Sentences for operators: whether it closes, and what a difference consists of."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from measurements.domain.units import MS_PER_S, S_PER_HOUR, UJ_PER_J
-from measurements.models import Batch, Node, Quarantine
+from measurements.domain.units import S_PER_HOUR
+from measurements.models import Node
 from measurements.selectors.closing import NodesDay, Reconciliation
-from measurements.selectors.metertree import Comparison, MeterReport
+from measurements.selectors.meter_figures import Comparison, MeterReport
 from measurements.selectors.operations import ClusterState
 from measurements.selectors.work import LATE_SWEEPS, SLACK_S, Seen
-from portal.cures import cure_of
 from portal.quantities import MINUS, NBSP, duration, format_quantity, number, percent
 
 FLOATING = 1e-9  # of the whole: what adding up in floating point may leave
 AGREES = 1e-4  # of a meter: nobody's meters are better than that
 SMALLEST_PERCENT = 1e-6
 NAMES_SHOWN = 5
-STANDARD_INPUT = "standard input"  # what a batch's source is called then
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -241,64 +238,3 @@ def level_word(level: str) -> str:
 def is_late(seen: Seen) -> bool:
     """Whether something should have been seen again by now; chores have their own, longer times."""
     return not seen.name.startswith("chore ") and seen.age_s > LATE_SWEEPS * settings.SWEEP_S + SLACK_S
-
-
-# --- Batches ------------------------------------------------------------------------------------
-
-
-def command_of(batch: Batch) -> str:
-    """The command that takes the same file again: what it refused is tried anew, the rest is known."""
-    options = batch.options
-    source = "-" if batch.source == STANDARD_INPUT else batch.source
-    words = ["manage.py", f"ingest_{batch.content}", source, "--cluster", batch.cluster.name]
-    for flag, key in (
-        ("--format", "format"),
-        ("--node", "node"),
-        ("--channel", "channel"),
-        ("--time-zone", "time_zone"),
-        ("--at", "at"),
-    ):
-        if options.get(key):
-            words += [flag, str(options[key])]
-    declared = options.get("declared") or {}
-    sizes = (
-        ("--interval", "nominal_ms", MS_PER_S),
-        ("--max-gap", "max_gap_ms", MS_PER_S),
-        ("--wrap-joules", "wrap_uj", UJ_PER_J),
-    )
-    for flag, key, size in sizes:
-        if declared.get(key):
-            words += [flag, f"{declared[key] / size:.15g}"]
-    for column, name in (options.get("rename") or {}).items():
-        words += ["--rename", f"{column}={name}"]
-    return shlex.join(words)
-
-
-def option_words(batch: Batch) -> list[tuple[str, str]]:
-    """What was said of a batch's file when it was taken."""
-    labels = {
-        "format": _("format"),
-        "node": _("node"),
-        "channel": _("channel"),
-        "time_zone": _("zone of naive times"),
-        "at": _("taken at"),
-        "rename": _("columns renamed"),
-        "declared": _("declared of its channels"),
-    }
-    return [(labels.get(key, key), _option(value)) for key, value in batch.options.items() if value]
-
-
-def example_of(row: Quarantine) -> str:
-    """What the first line of a reason held; the cure behind it only where this page has none of its own."""
-    return row.example.partition(": ")[0] if cure_of(row.reason) else row.example
-
-
-def tail(text: str, length: int) -> str:
-    """The end of a path: its file name says most."""
-    return text if len(text) <= length else f"…{text[1 - length :]}"
-
-
-def _option(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} = {part}" for name, part in value.items())
-    return str(value)

@@ -15,6 +15,7 @@ from measurements.domain.tagging import COMMENT, EDIT, OPERATOR, Tagged
 from measurements.models import TagRule
 from measurements.selectors.job_tags import JobTagging, TagLine
 from measurements.selectors.tag_preview import Effect, Preview
+from portal.quantities import whole
 from portal.wording_report import phase_word
 
 LONGEST_PLAIN = 15  # digits of an amount of work, before its powers of ten are written
@@ -146,7 +147,7 @@ def refused(fault: TagsRefused) -> str:
 
 def preview_sentences(found: Preview) -> list[str]:
     """What a rule would do to the newest jobs."""
-    counts = {"jobs": _whole(found.looked_at), "found": _whole(found.matched)}
+    counts = {"jobs": whole(found.looked_at), "found": whole(found.matched)}
     among = _("the newest %(jobs)s jobs") if found.more else _("all %(jobs)s jobs that you may see")
     if not found.looked_at:
         return [_("There is no job yet that it could be tried on.")]
@@ -165,7 +166,7 @@ def preview_sentences(found: Preview) -> list[str]:
                 "In %(count)s of them it has no say: an edit, a comment or a rule before it goes first.",
                 found.stronger,
             )
-            % {"count": _whole(found.stronger)}
+            % {"count": whole(found.stronger)}
         )
     return [*said, _changed(found.changed)]
 
@@ -182,11 +183,7 @@ def _changed(count: int) -> str:
         "%(count)s job would count as something else; its energy moves with it.",
         "%(count)s jobs would count as something else; their energy moves with them.",
         count,
-    ) % {"count": _whole(count)}
-
-
-def _whole(count: int) -> str:
-    return number_format(count, force_grouping=True)
+    ) % {"count": whole(count)}
 
 
 def moves(found: Preview | Effect) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from measurements.services import chores
 from tests.house import ROOT, clean_environment, copy_house, house_files
 from tests.services.process import free_port, running
 
@@ -49,11 +50,29 @@ def test_pages_name_only_settings_that_exist() -> None:
     assert unknown == set()
 
 
+def anchors(page: Path) -> set[str]:
+    """What a page's headings are called in links."""
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S), re.M
+    )
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_relative_links_lead_somewhere(page: Path) -> None:
     targets = LINK.findall((ROOT / page).read_text(encoding="utf-8"))
-    relative = [target.split("#")[0] for target in targets if not re.match(r"[a-z]+:|#", target)]
-    assert [target for target in relative if not (ROOT / page.parent / target).exists()] == []
+    relative = [target.partition("#") for target in targets if not re.match(r"[a-z]+:", target)]
+    places = [((ROOT / page.parent / name) if name else ROOT / page, anchor) for name, _, anchor in relative]
+    assert [place for place, _ in places if not place.exists()] == []
+    assert [(place.name, anchor) for place, anchor in places if anchor and anchor not in anchors(place)] == []
+
+
+def test_every_chore_stands_in_the_page_about_workers() -> None:
+    rows = re.findall(
+        r"^\| ([a-z][^|]*) \| (?:15 s|15 min|minute|hour|day) \|", (ROOT / "docs" / "workers.md").read_text(), re.M
+    )
+    named = {name for row in rows for name in row.split(", ")}
+    assert named == set(chores.names())
 
 
 def test_every_verb_of_the_pages_is_in_the_makefile() -> None:
@@ -73,10 +92,11 @@ def test_the_readme_works_as_written_from_a_clean_clone(tmp_path: Path) -> None:
         ["make", "demo"], clone.parent / "demo.log", lambda: _answers(port),
         cwd=clone, env=environment, seconds=SECONDS,
     ):  # fmt: skip
-        answer = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", "\n".join(blocks[1:])],
-            cwd=clone, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False,
-        )  # fmt: skip
+        pass  # its newest days are there; the year before them is booked no further
+    answer = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(blocks[1:])],
+        cwd=clone, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
     energy = json.loads("{" + f"\n{answer.stdout}".rpartition("\n{")[2])  # the last command's
     assert energy["energy_j"] > 0

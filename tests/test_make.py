@@ -62,6 +62,28 @@ def test_the_demo_is_served_where_it_is_asked_for(clone: Path, variables: dict[s
     assert "JOULEBOOK_DEMO=1 exec" in planned
 
 
+PYTHON = """#!/bin/sh
+case "$2" in
+tests.services.room) echo "$ROOM" ;;
+pytest) test -d "$TMPDIR" && touch "$TMPDIR/written" && echo "$TMPDIR" > told; exit 3 ;;
+esac
+"""
+
+
+def test_the_tests_write_into_a_folder_that_goes_with_them_unless_one_is_named(clone: Path) -> None:
+    (clone / ".venv" / "bin").mkdir()
+    (clone / ".venv" / "bin" / "python").write_text(PYTHON)
+    (clone / ".venv" / "bin" / "python").chmod(0o755)
+    room, named = clone / "room", clone / "named"
+    room.mkdir()
+    named.mkdir()
+    assert "Error 3" in make(clone, "test", ROOM=str(room), TMPDIR="").stderr
+    assert Path((clone / "told").read_text().strip()).parent == room
+    assert list(room.iterdir()) == []
+    assert "Error 3" in make(clone, "test", ROOM=str(room), TMPDIR=str(named)).stderr
+    assert [path.name for path in named.iterdir()] == ["written"]
+
+
 def test_an_old_python_is_refused_and_a_new_one_found(clone: Path, tmp_path: Path) -> None:
     (clone / ".venv" / ".python").unlink()
     programs = clone / "programs"

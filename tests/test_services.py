@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from tests.services.browser import PHONE
 from tests.services.fixtures import OpenBrowser
 from tests.services.postgres import PostgresServer
 from tests.services.process import as_account, free_port, running
+from tests.services.room import GIB, room
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -113,3 +116,12 @@ def test_nonsense_in_services_is_refused() -> None:
     )
     assert answer.returncode == 1
     assert "SERVICES='maybe' is none of auto, required, skip" in answer.stderr
+
+
+def test_tests_write_into_memory_only_where_there_is_enough_of_it(tmp_path: Path) -> None:
+    here = Path(tempfile.gettempdir())
+    assert room(tmp_path, available=0) == here
+    assert room(tmp_path, available=11 * GIB) == here
+    assert room(tmp_path / "not there", available=99 * GIB) == here
+    free = shutil.disk_usage(tmp_path).free
+    assert room(tmp_path, available=99 * GIB) == (tmp_path if free >= 6 * GIB else here)

@@ -111,7 +111,7 @@ class Loop:
         """Work until nothing is left that can be done now; whether nothing at all is left."""
         work.sweep(anyway=True)
         work.do_chores()
-        while not self.stopping.is_set() and work.do_a_little(self.checkpoint):
+        while not self.stopping.is_set() and work.do_a_little(self.checkpoint, patient=False):
             pass
         return not waiting_work().anything
 

@@ -56,9 +56,9 @@ def try_file(checkpoint: Checkpoint = lambda: None) -> bool:
     return try_next(clock, checkpoint)
 
 
-def book_block(nodes: int = BLOCK_NODES) -> bool:
+def book_block(nodes: int = BLOCK_NODES, *, patient: bool = True) -> bool:
     """Book one block of dirty node-days; whether there was one."""
-    return attribute_next_block(clock(), nodes=nodes) is not None
+    return attribute_next_block(clock(), nodes=nodes, patient=patient) is not None
 
 
 def roll_up(jobs: int = JOBS_AT_ONCE) -> bool:
@@ -71,7 +71,16 @@ def do_chores() -> list[str]:
     return chores.run_due(clock())
 
 
-def do_a_little(checkpoint: Checkpoint = lambda: None, nodes: int = BLOCK_NODES, jobs: int = JOBS_AT_ONCE) -> bool:
-    """A piece of each kind of work, totals once nothing is left to book; whether there was any."""
-    tried, file, block = try_file(checkpoint), take_file(checkpoint), book_block(nodes)
+def do_a_little(
+    checkpoint: Checkpoint = lambda: None,
+    nodes: int = BLOCK_NODES,
+    jobs: int = JOBS_AT_ONCE,
+    *,
+    patient: bool = True,
+) -> bool:
+    """A piece of each kind of work, totals once nothing is left to book; whether there was any.
+
+    ``patient``: days that are not over are looked through now and then only.
+    """
+    tried, file, block = try_file(checkpoint), take_file(checkpoint), book_block(nodes, patient=patient)
     return tried or file or block or roll_up(jobs)

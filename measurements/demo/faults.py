@@ -1,4 +1,4 @@
-"""What goes wrong with the simulated cluster's meters: silences, a dead BMC, a log that comes late."""
+"""What goes wrong with the simulated cluster's meters: silences, a dead BMC, two that freeze, a log that comes late."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from datetime import date, timedelta
 import numpy as np
 
 from measurements.demo import rhythm
-from measurements.demo.cluster import CPU, HIGH_MEMORY, NODES
+from measurements.demo.cluster import CPU, HIGH_MEMORY, MIXED, NODES
 from measurements.domain.units import EPOCH_DAY, MS_PER_S, day_start_ms
 
 OUTAGE_EVERY_DAYS = 14
 OUTAGE_S = 5_700  # one BMC silent for 95 minutes
 DEAD_FROM_S, DEAD_S = 9 * 3_600, 3 * rhythm.DAY_S  # from 09:00 UTC of every other Sunday
+FROZEN_NODES = MIXED.nodes[1:3]  # no story is on them, and their GPUs tell
+_FROZEN_AT = ((rhythm.THURSDAY, 9 * 3_600, 6 * 3_600), (rhythm.FRIDAY, 11 * 3_600, 4 * 3_600))  # of every other week
 LATE_NODES = HIGH_MEMORY.nodes[2:]  # those that run nnU-Net every day
 LATE_BY = timedelta(days=5)  # a Tuesday's log comes on Sunday
 LATE_AT_S = 8 * 3_600
@@ -23,6 +25,15 @@ LATE = "power-late-"  # how their files' names begin
 @dataclass(frozen=True, slots=True)
 class Silence:
     """A node whose meter says nothing in [start, end) seconds since the epoch."""
+
+    node: str
+    start_s: int
+    end_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A node whose BMC repeats one reading in [start, end) seconds since the epoch."""
 
     node: str
     start_s: int
@@ -59,6 +70,15 @@ def dead_meter(day: date) -> Silence | None:
         return None
     start_s = _start_s(day) + DEAD_FROM_S
     return Silence(CPU.nodes[0], start_s, start_s + DEAD_S)
+
+
+def freeze(day: date) -> Freeze | None:
+    """The BMC that hangs on a UTC day, if one does: on a Thursday and the Friday after it, in every other week."""
+    for node, (weekday, from_s, length_s) in zip(FROZEN_NODES, _FROZEN_AT, strict=True):
+        if rhythm.weekday(day) == weekday and rhythm.week(day) % 2 == 1:
+            start_s = _start_s(day) + from_s
+            return Freeze(node, start_s, start_s + length_s)
+    return None
 
 
 def silences(seed: int, day: date) -> list[Silence]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from measurements.demo import rhythm
 from measurements.demo.cluster import GPUS, NODES
-from measurements.demo.faults import silences
+from measurements.demo.faults import freeze, silences
 from measurements.demo.physics import Grid, Load, cluster_power, day_number, facility_power, switches_power
 from measurements.demo.rhythm import DAY_S
 from measurements.demo.schedule import plan_period
@@ -53,6 +53,7 @@ def fine_day(seed: int, day: date) -> Readings:
     t_ms = np.rint(asked_s * MS_PER_S).astype(np.int64)
     true_w = _with_meters_above(grid, seed)
     watts = _read(grid, true_w, t_ms)
+    _freeze(watts, day, t_ms)
     answered = rng.random(watts.shape) >= MISSING_SHARE
     watts[~(answered & _heard(seed, day, t_ms))] = -1
     gpu_watts = _read(grid, grid.gpu_w, t_ms[[NODES.index(node) for node, _ in GPUS]])
@@ -105,6 +106,15 @@ def _heard(seed: int, day: date, t_ms: IntArray) -> BoolArray:
         row = NODES.index(node)
         heard[row] &= (t_ms[row] < start_s * MS_PER_S) | (t_ms[row] >= end_s * MS_PER_S)
     return heard
+
+
+def _freeze(watts: IntArray, day: date, t_ms: IntArray) -> None:
+    """Have the meter that hangs repeat its last reading; the GPUs are read by another way."""
+    hung = freeze(day)
+    if hung:
+        row = NODES.index(hung.node)
+        within = (t_ms[row] >= hung.start_s * MS_PER_S) & (t_ms[row] < hung.end_s * MS_PER_S)
+        watts[row, within] = watts[row, within][0]
 
 
 def _read(grid: Grid, true_w: FloatArray, t_ms: IntArray) -> IntArray:

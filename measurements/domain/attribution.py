@@ -12,7 +12,7 @@ import numpy as np
 
 from measurements.domain.idle import held_idle
 from measurements.domain.integrate import DAY_TICKS, QUARTER_UJ_PER_UJ, TICKS_PER_MS, US_PER_TICK
-from measurements.domain.metering import SpanPower, meter_spans
+from measurements.domain.metering import meter_spans
 from measurements.domain.nodeday import (
     AllocationEnergies,
     Flag,
@@ -26,6 +26,7 @@ from measurements.domain.nodeday import (
 )
 from measurements.domain.reserved import reserved_us
 from measurements.domain.sharing import QUARTER_EDGES, Spans, SpanShares, exclusive_holders, share_out
+from measurements.domain.span_power import SpanPower
 from measurements.domain.units import QUARTERS_PER_DAY, FloatArray, IntArray
 
 __all__ = [

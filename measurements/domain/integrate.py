@@ -26,6 +26,9 @@ DEFAULT_NOMINAL_MS = 60_000
 NOMINAL_WINDOW_MS = 900_000
 # No node draws a megawatt: what implies more is an artefact, whatever the site declared.
 LARGEST_POWER_MW = 1_000_000 * MW_PER_W
+# Intel SDM vol. 3B, MSR_PKG_ENERGY_STATUS: "a wraparound time of around 60 secs when power consumption is high".
+RAPL_WRAP_MS = 60_000
+RAPL_WRAP_LEAST_MW = 1_000 * MW_PER_W  # of a small modulus nothing is concluded below this
 
 
 def max_gap_ms(kind: Kind, nominal_ms: int, explicit_ms: int | None) -> int:
@@ -35,6 +38,40 @@ def max_gap_ms(kind: Kind, nominal_ms: int, explicit_ms: int | None) -> int:
     if kind is Kind.COUNTER:
         return COUNTER_GAP_MS
     return max(int(GAP_INTERVALS * nominal_ms), MIN_DEFAULT_GAP_MS)
+
+
+def wrap_limit_mw(source: str, wrap_uj: int) -> int:
+    r"""
+    The highest power with which a counter can go round, where its make says so.
+
+    Parameters
+    ----------
+    source : str
+        What measures; only of ``rapl`` it is known.
+    wrap_uj : int
+        The counter's modulus; 0: not known. [µJ]
+
+    Returns
+    -------
+    int
+        [mW]; -1: not known.
+
+    Notes
+    -----
+    .. math:: P_{wrap} = \max(E_{wrap} / 60\,\mathrm{s},\ 1\,\mathrm{kW})
+
+    RAPL counters are made so that they take about a minute to go round when power is high, and longer otherwise (Intel
+    Software Developer's Manual, volume 3B, MSR_PKG_ENERGY_STATUS): a decrease that would need more than that is no
+    wrap. For the moduli of today's processors that is 4.4 kW (Intel, 2^32 × 61 µJ) and 1.1 kW (AMD, 2^32 × 15.3 µJ) a
+    package, several times what any of them draws. It is asked only where no ceiling of the node is declared: where one
+    is, the implied power is held against that alone.
+
+    Examples
+    --------
+    >>> wrap_limit_mw("rapl", 262_143_328_850), wrap_limit_mw("pdu", 262_143_328_850)
+    (4369055, -1)
+    """
+    return max(wrap_uj // RAPL_WRAP_MS, RAPL_WRAP_LEAST_MW) if source == "rapl" and wrap_uj > 0 else -1
 
 
 def nominal_interval_ms(t_ms: IntArray, day_ms: int) -> int:
@@ -81,11 +118,16 @@ class Steps:
         return int(self.lost_uj[(self.t[1:] >= start) & (self.t[1:] < end)].sum())
 
 
-def gauge_steps(t: IntArray, value_mw: IntArray, nominal_ms: int, gap_ms: int) -> Steps:
-    """Steps of a power gauge: linear inside a stretch, held half an interval at its ends."""
+def gauge_steps(t: IntArray, value_mw: IntArray, nominal_ms: int, gap_ms: int, breaks: Sequence[int] = ()) -> Steps:
+    """Steps of a power gauge: linear inside a stretch, held half an interval at its ends.
+
+    At the ticks ``breaks`` a stretch ends however near the neighbours are, down to one interval, for which they stand.
+    """
     hold = nominal_ms  # half the interval, in half ms
     spacing = t[1:] - t[:-1]
     bridged = spacing <= gap_ms * TICKS_PER_MS
+    if breaks:
+        bridged &= ~_across(t, breaks) | (spacing <= 2 * hold)
     covered = spacing if bridged.all() else np.where(bridged, spacing, 2 * hold)
     left, right = value_mw[:-1], value_mw[1:]
     energy = (left + right) * covered
@@ -93,11 +135,20 @@ def gauge_steps(t: IntArray, value_mw: IntArray, nominal_ms: int, gap_ms: int) -
 
 
 def counter_steps(
-    t: IntArray, value_uj: IntArray, gap_ms: int, ceiling_mw: int, wrap_uj: int, begins: Sequence[int] = ()
+    t: IntArray,
+    value_uj: IntArray,
+    gap_ms: int,
+    ceiling_mw: int,
+    wrap_uj: int,
+    begins: Sequence[int] = (),
+    *,
+    breaks: Sequence[int] = (),
+    wrap_limit_mw: int = -1,
 ) -> Steps:
     """Steps of an energy counter: differences spread evenly, wraps undone, resets left out.
 
-    ``ceiling_mw`` is -1 and ``wrap_uj`` 0 where not known. At the ticks ``begins`` another device begins to count.
+    ``ceiling_mw`` and ``wrap_limit_mw`` (asked where there is no ceiling) are -1, ``wrap_uj`` 0 where not known. At
+    the ticks ``begins`` another device begins to count; across those of ``breaks`` joules are known, and not placed.
     """
     spacing = t[1:] - t[:-1]
     ms = np.minimum(spacing // TICKS_PER_MS, gap_ms)  # what is longer is not bridged anyway
@@ -106,17 +157,25 @@ def counter_steps(
     gained = np.where(fell, raw + wrap_uj, raw)
     limit_mw = ceiling_mw if ceiling_mw >= 0 else LARGEST_POWER_MW
     bridged = (spacing <= gap_ms * TICKS_PER_MS) & (gained >= 0) & (gained <= limit_mw * ms)
+    if ceiling_mw < 0 <= wrap_limit_mw:
+        bridged &= ~fell | (gained <= wrap_limit_mw * ms)
     if wrap_uj and ceiling_mw >= 0:
         bridged &= ceiling_mw * ms < wrap_uj
-    other = np.zeros(len(raw), bool)  # the difference between two devices is no energy
-    for tick in begins:
-        other |= (t[:-1] < tick) & (t[1:] >= tick)
-    bridged &= ~other
+    other = _across(t, begins)  # the difference between two devices is no energy
+    bridged &= ~other & ~_across(t, breaks)
     covered = np.where(bridged, spacing, 0)
     energy = np.where(bridged, QUARTER_UJ_PER_UJ * gained, 0)
     power = np.where(bridged, TICKS_PER_MS * gained / spacing, 0.0)
     lost = np.where(bridged | fell | other, 0, raw)
     return Steps(t, power, power, bridged, energy, covered, 0, 0.0, 0.0, lost)
+
+
+def _across(t: IntArray, ticks: Sequence[int]) -> BoolArray:
+    """Which steps lead across some instants."""
+    across = np.zeros(max(len(t) - 1, 0), bool)
+    for tick in ticks:
+        across |= (t[:-1] < tick) & (t[1:] >= tick)
+    return across
 
 
 def between_edges(steps: Steps, edges: IntArray) -> tuple[FloatArray, IntArray]:

@@ -31,6 +31,8 @@ class Series:
     max_gap_ms: int
     wrap_uj: int = 0  # modulus of a counter; 0 if none is known
     begins_ms: Sequence[int] = ()  # from when on it is another device's: a counter is not read across these
+    breaks_ms: Sequence[int] = ()  # where readings were left out: nothing is bridged across these
+    wrap_limit_mw: int = -1  # the most with which a counter can go round, asked without a ceiling; -1: not known
 
 
 @dataclass(frozen=True, slots=True)

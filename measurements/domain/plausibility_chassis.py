@@ -104,7 +104,7 @@ def equal_hours(group: Sequence[HourSums]) -> list[np.ndarray]:
     return list(equal.sum(axis=1) > 1)
 
 
-def repeated(day: ChannelDay, day_ms: int, hours: np.ndarray, nodes: Sequence[str]) -> list[Found]:
+def repeated(day: ChannelDay, day_ms: int, hours: np.ndarray, nodes: Sequence[str], others: int) -> list[Found]:
     r"""
     The samples of one channel of a group in the hours in which they are another one's as well.
 
@@ -118,6 +118,8 @@ def repeated(day: ChannelDay, day_ms: int, hours: np.ndarray, nodes: Sequence[st
         Of `equal_hours`.
     nodes : sequence of str
         The names of all nodes of the group.
+    others : int
+        How many nodes of the cluster have readings that day and are not of the group.
 
     Returns
     -------
@@ -130,8 +132,10 @@ def repeated(day: ChannelDay, day_ms: int, hours: np.ndarray, nodes: Sequence[st
     equal is nil. Idle nodes in whole watts may be alike for hours; they show few different readings.
 
     Repeated under n names the energy of a chassis counts n times. From `CHASSIS_SURE_NODES` nodes on the spans are
-    sure. Of two they are only reported, for in published logs the reading of a power shelf is halved between two nodes,
-    and then the sum is right (MLPerf Training 4.0, eight nodes in four pairs): the readings do not tell which.
+    sure, if at least as many others read otherwise: where most nodes agree, they are one rack under one meter that
+    nobody divided, or their readings are modelled, and that has to be asked. Of two they are only reported, for in
+    published logs the reading of a power shelf is halved between two nodes, and then the sum is right (MLPerf Training
+    4.0, eight nodes in four pairs): the readings do not tell which.
 
     What is true and may be found: nodes whose shared reading was divided between them before.
     """
@@ -142,7 +146,7 @@ def repeated(day: ChannelDay, day_ms: int, hours: np.ndarray, nodes: Sequence[st
     edges = np.flatnonzero(np.diff(np.concatenate(([0], inside.view(np.int8), [0]))))
     return [
         found_span(
-            Rule.CHASSIS, day, low, high, sure=len(nodes) >= CHASSIS_SURE_NODES, nodes=list(nodes)[:100],
+            Rule.CHASSIS, day, low, high, sure=others >= len(nodes) >= CHASSIS_SURE_NODES, nodes=list(nodes)[:100],
             count=len(nodes),
         )
         for low, high in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)

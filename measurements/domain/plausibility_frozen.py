@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from measurements.domain.metering import gpu_index
+from measurements.domain.channel_names import gpu_index
 from measurements.domain.plausibility import ChannelDay, Found, Rule, found_span
 from measurements.domain.units import MW_PER_W, FloatArray, IntArray, Kind
 
@@ -72,7 +72,8 @@ def frozen(day: ChannelDay, runs: Sequence[tuple[int, int]], around: Around) -> 
       than `MOVED_SHARE` of the reading and `MOVED_LEAST_MW`. Sure; of GPUs only where it is declared that the meter
       covers them.
     - *resolution*: the sensor tells `FINE_MW` apart on the same day (at least `FINE_DISTINCT` different readings, the
-      smallest distance between two of them). Noise of fans and supplies alone is ten times that. Sure.
+      smallest distance between two of them). Noise of fans and supplies alone is ten times that. Only reported: what
+      stands for an idle node may be a rated value. Sure together with the next.
     - *jobs*: the node turned from idle to busy or back `TURNS_LEAST` times, each for `TURN_MS` at least. Only reported:
       jobs that sleep are jobs, and some sensors tell 16 W apart and no less.
 
@@ -101,9 +102,10 @@ def _evidence(day: ChannelDay, low: int, high: int, around: Around) -> dict[str,
             sure = not gpus or bool(around.covers_gpus)
             return {"evidence": "parts", "moved_w": moved_mw / MW_PER_W, "sure": sure}
     finest = _resolution_mw(day.value)
-    if finest is not None and finest <= FINE_MW:
-        return {"evidence": "resolution", "resolution_w": finest / MW_PER_W, "sure": True}
     turns = turns_between(around.busy_ms, start_ms, end_ms)
+    if finest is not None and finest <= FINE_MW:
+        resolution_w = finest / MW_PER_W
+        return {"evidence": "resolution", "resolution_w": resolution_w, "turns": turns, "sure": turns >= TURNS_LEAST}
     return {"evidence": "jobs", "turns": turns, "sure": False} if turns >= TURNS_LEAST else {}
 
 

@@ -72,7 +72,8 @@ def lag_of(own_mw: FloatArray, reference_mw: FloatArray, known_by: str) -> Lag |
     .. math:: r_k \ge SKEW\_GOOD, \quad r_k - r_0 \ge SKEW\_BETTER
 
     with at least `SKEW_LEAST_QUARTERS` in common, in which the reference crosses the middle of its range `SKEW_TURNS`
-    times, no other shift fits as well within `SKEW_ALONE`, and both vary by `SKEW_LEAST_MW`. Wrong zones and summer
+    times, no other shift fits as well within `SKEW_ALONE` (of a timetable that fits several ways one may leave too few
+    crossings in common to be an answer: it is a rival yet), and both vary by `SKEW_LEAST_MW`. Wrong zones and summer
     time are whole quarter hours; a clock that is off by less is not found.
 
     What is true and may be found: two loads with the same timetable, hours apart, of which each meter holds one.
@@ -88,23 +89,25 @@ def lag_of(own_mw: FloatArray, reference_mw: FloatArray, known_by: str) -> Lag |
     as_dated = _fit(own_mw[both], reference_mw[both]) if both.sum() >= SKEW_LEAST_QUARTERS else 0.0
     if as_dated > 1 - SKEW_BETTER or _spread(own_mw) < SKEW_LEAST_MW or _spread(reference_mw) < SKEW_LEAST_MW:
         return None
-    fits = np.array([_fit_moved(own_mw, reference_mw, shift) for shift in SKEW_SHIFTS])
+    every = [_fit_moved(own_mw, reference_mw, shift) for shift in SKEW_SHIFTS]
+    fits = np.array([fit if turns >= SKEW_TURNS else 0.0 for fit, turns in every])
+    rivals = np.array([fit for fit, _ in every])
     best = int(np.argmax(fits))
     apart = np.abs(np.array(SKEW_SHIFTS) - SKEW_SHIFTS[best]) > SKEW_APART
     fit = float(fits[best])
-    if fit < SKEW_GOOD or fit - as_dated < SKEW_BETTER or fit - float(fits[apart].max()) < SKEW_ALONE:
+    if fit < SKEW_GOOD or fit - as_dated < SKEW_BETTER or fit - float(rivals[apart].max()) < SKEW_ALONE:
         return None
     shift = SKEW_SHIFTS[best]
     return Lag(shift * QUARTER_MS, known_by, fit, as_dated)
 
 
-def _fit_moved(own_mw: FloatArray, reference_mw: FloatArray, shift: int) -> float:
-    """The correlation for one shift; 0 where too little is known, or too little happens."""
+def _fit_moved(own_mw: FloatArray, reference_mw: FloatArray, shift: int) -> tuple[float, int]:
+    """The correlation for one shift, and how much happens in what both know; nothing where that is too little."""
     own, reference = _moved(own_mw, reference_mw, shift)
     known = np.isfinite(own) & np.isfinite(reference)
-    if not shift or known.sum() < SKEW_LEAST_QUARTERS or _turns(reference[known]) < SKEW_TURNS:
-        return 0.0
-    return _fit(own[known], reference[known])
+    if not shift or known.sum() < SKEW_LEAST_QUARTERS:
+        return 0.0, 0
+    return _fit(own[known], reference[known]), _turns(reference[known])
 
 
 def _moved(own: FloatArray, reference: FloatArray, shift: int) -> tuple[FloatArray, FloatArray]:

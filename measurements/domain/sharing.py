@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from measurements.domain.integrate import DAY_TICKS, TICKS_PER_MS
-from measurements.domain.metering import SpanPower
 from measurements.domain.nodeday import Flag, Holdings, NodeDay, Policy
+from measurements.domain.span_power import SpanPower
 from measurements.domain.units import QUARTER_MS, BoolArray, FloatArray, IntArray
 
 QUARTER_TICKS = QUARTER_MS * TICKS_PER_MS

@@ -210,6 +210,9 @@ _GRES_GPU = re.compile(
 )
 
 
+_GRES_PARTS = re.compile(r"(?:[^,(]|\([^)]*\)?)+")  # what stands between commas that are in no brackets
+
+
 @dataclass(frozen=True, slots=True)
 class GresGpus:
     """GPUs of one node in a GRES list."""
@@ -224,16 +227,16 @@ def parse_gres_gpus(text: str) -> GresGpus:
     count, all_indexed = 0, True
     models: list[str] = []
     indices: set[int] = set()
-    for part in re.split(r",(?![^(]*\))", text.strip()):
+    for part in _GRES_PARTS.findall(text.strip()):
         match = _GRES_GPU.fullmatch(part.strip())
         if match is None:
             continue
         count += int(match["count"] or 1)
         models += [match["model"]] if match["model"] else []
         listed = re.search(r"IDX:([0-9,;-]+)", match["notes"] or "")
-        if listed is None:
+        try:
+            indices.update(parse_gpu_indices(listed[1] if listed else ""))
+        except ValueError:  # not said, or not so that it could be read
             all_indexed = False
-        else:
-            indices.update(parse_gpu_indices(listed[1]))
     known = tuple(sorted(indices)) if indices and all_indexed and len(indices) == count else None
     return GresGpus(count, tuple(dict.fromkeys(models)), known)

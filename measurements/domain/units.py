@@ -37,6 +37,16 @@ class Kind(StrEnum):
     GAUGE = "gauge"  # power, stored in mW
     COUNTER = "counter"  # energy since some start, stored in µJ
 
+    @property
+    def unit(self) -> str:
+        """In which a person gives and reads it."""
+        return "J" if self is Kind.COUNTER else "W"
+
+    @property
+    def stored_per_unit(self) -> int:
+        """How many of what is stored make one of the unit."""
+        return UJ_PER_J if self is Kind.COUNTER else MW_PER_W
+
 
 def ms_from_datetime(instant: datetime) -> int:
     """Milliseconds since the epoch of an aware instant; exact, rounded half to even below 1 ms."""
@@ -60,16 +70,6 @@ def day_from_ms(ms: int) -> date:
 def day_start_ms(day: date) -> int:
     """The instant a UTC day begins at."""
     return (day - EPOCH_DAY).days * DAY_MS
-
-
-def mw_from_watts(watts: FloatArray) -> IntArray:
-    """Stored form of power in W, to the nearest mW."""
-    return np.rint(np.asarray(watts, dtype=np.float64) * MW_PER_W).astype(np.int64)
-
-
-def uj_from_joules(joules: FloatArray) -> IntArray:
-    """Stored form of a counter in J, to the nearest µJ."""
-    return np.rint(np.asarray(joules, dtype=np.float64) * UJ_PER_J).astype(np.int64)
 
 
 def kwh_from_joules(joules: float) -> float:

@@ -14,7 +14,6 @@ from measurements.parsers.csv_lines import is_name
 
 NODE = "{node}"
 COLUMNS = ("node", "address", "chassis", "user", "password_file")
-MOST_BMCS = 100_000
 _MOST_FILE_BYTES = 16 << 20
 _MOST_SECRET_BYTES = 4_096
 

@@ -26,6 +26,7 @@ from measurements.parsers.victoria_export import export_chunks
 
 PROMETHEUS, VICTORIA_METRICS = "prometheus", "victoriametrics"
 FLAVOURS = (PROMETHEUS, VICTORIA_METRICS)
+_HEAD_BYTES = 64
 MOST_NAMES = 200_000
 ROWS_PER_LINE = 10_000  # of an export
 _STATUS = {
@@ -121,22 +122,22 @@ class Server:
         """Raise where an answer is an error, or lacks a part."""
         if fault := fault_of(beside):
             raise FeedError(f"{self.site.address}: {fault}")
-        told = told_with(beside) + ([_PARTIAL] if beside.get("isPartial") is True else [])
+        told = told_with(beside)
         if told and not self.partial:
             raise FeedError(f"{self.site.address}: {told[0]}. Nothing of it is taken; it is asked for again")
 
     def _asked(self, method: str, target: str, fields: list[tuple[str, str]], into: Path) -> Answer:
         answer = ask(self.site, method, target, fields, into)
         if answer.status == 200:
+            if answer.start(_HEAD_BYTES).startswith("<"):
+                raise FeedError(f"{self.site.address} answered with a page: is it a Prometheus, or a login before one?")
             return answer
         said = _error_of(answer)
-        words = f"{self.site.address} answered {answer.status}: {said or _STATUS.get(answer.status, answer.start())}"
+        why = said or _STATUS.get(answer.status) or answer.start() or "it did not say why"
+        words = f"{self.site.address} answered {answer.status}: {why}"
         if answer.status in _SMALLER and said:
             raise TooLarge(words, answer.wait_s)
         raise FeedError(words, answer.wait_s)
-
-
-_PARTIAL = "the answer lacks the part of a store that is away"
 
 
 def inside(match: str) -> str:

@@ -21,6 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from measurements.feeds.bmc import AskError, Login
 from measurements.feeds.bmc_round import Leash
+from measurements.peers import wait_s
 
 Json = dict[str, Any]
 ROOT = "/redfish/v1/"
@@ -195,9 +196,8 @@ def _judged(answer: urllib3.BaseHTTPResponse, body: bytes, path: str, *, empty: 
     if answer.status in (401, 403):
         raise AskError(_REASONS[answer.status], AFTER_REFUSAL_S if answer.status == 401 else None)
     if answer.status not in (200, 201, 202, 204):
-        after = answer.headers.get("Retry-After", "")
         told = "redirects elsewhere, which is not followed" if 300 <= answer.status < 400 else "answered"
-        raise AskError(f"{told} ({answer.status}): {path[:200]}", float(after) if after.isdecimal() else None)
+        raise AskError(f"{told} ({answer.status}): {path[:200]}", wait_s(answer))
     if empty and not body.strip():
         return {}
     try:

@@ -5,30 +5,22 @@ A redirection is not followed, for it would carry the token to another host. No 
 
 from __future__ import annotations
 
-import email.utils
 import time
 from base64 import b64encode
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
 import urllib3
 
 from measurements.feeds.about import FeedError
+from measurements.peers import USER_AGENT, cause_of, in_words, wait_s
 
-USER_AGENT = "joulebook (energy ledger of a computing cluster)"
 CONNECT_S = 10.0
 _CHUNK = 1 << 16
 _SHOWN = 300
-_CAUSES: tuple[tuple[type[Exception], str], ...] = (
-    (urllib3.exceptions.NameResolutionError, "the host's name is not known here"),
-    (urllib3.exceptions.NewConnectionError, "no connection: refused or unreachable"),
-    (urllib3.exceptions.SSLError, "the certificate is not trusted, or TLS failed (ca_file names its authority)"),
-    (urllib3.exceptions.ProtocolError, "the connection broke off in the middle of the answer"),
-)
 Fields = Iterable[tuple[str, str]]
 
 
@@ -115,14 +107,14 @@ def ask(site: Site, method: str, target: str, fields: Fields, into: Path) -> Ans
             )
         ) as answer:  # fmt: skip
             _keep(site, answer, into, until)
-            status, wait_s = answer.status, _wait_s(answer)
+            status, after_s = answer.status, wait_s(answer)
     except urllib3.exceptions.ReadTimeoutError as fault:
         raise TooLarge(f"{site.address}: no answer within {site.longest_s:g} s") from fault
     except (urllib3.exceptions.HTTPError, OSError) as fault:
         raise FeedError(f"{site.address}: {_in_words(fault)}") from fault
     if 300 <= status < 400:
         raise FeedError(f"{site.address} sends elsewhere (HTTP {status}), which is not followed: give its own address")
-    return Answer(status, into, wait_s)
+    return Answer(status, into, after_s)
 
 
 def _keep(site: Site, answer: urllib3.BaseHTTPResponse, into: Path, until: float) -> None:
@@ -138,21 +130,7 @@ def _keep(site: Site, answer: urllib3.BaseHTTPResponse, into: Path, until: float
 
 
 def _in_words(fault: Exception) -> str:
-    cause = getattr(fault, "reason", None) or fault
-    for kind, words in _CAUSES:
-        if isinstance(cause, kind):
-            return words
-    if isinstance(cause, urllib3.exceptions.TimeoutError):
-        return "no answer in time"
-    return f"{type(cause).__name__}: {cause}" if isinstance(cause, OSError) else type(cause).__name__
-
-
-def _wait_s(answer: urllib3.BaseHTTPResponse) -> float | None:
-    """What Retry-After says, in seconds or as a date [s]."""
-    said = answer.headers.get("Retry-After", "").strip()
-    if said.isdecimal():
-        return float(said)
-    try:
-        return max(0.0, (email.utils.parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None
+    cause = cause_of(fault)
+    if isinstance(cause, urllib3.exceptions.SSLError):
+        return f"{in_words(fault)} (ca_file names its authority)"
+    return f"{type(cause).__name__}: {cause}" if isinstance(cause, OSError) else in_words(fault)

@@ -50,6 +50,13 @@ def time_zone(text: str) -> ZoneInfo:
         ) from fault
 
 
+def whole_from_1(text: str) -> int:
+    """An argument that is a whole number from 1 on."""
+    if not text.isdecimal() or not 1 <= int(text) <= 10**7:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
 def utc_day(text: str) -> date:
     """An argument that is a UTC day."""
     try:

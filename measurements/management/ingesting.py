@@ -12,8 +12,9 @@ from measurements.management.base import NOTHING_USABLE, USAGE, JoulebookCommand
 from measurements.models import Cluster
 from measurements.parsers.records import UnusableFile
 from measurements.parsers.source import Source
-from measurements.services.batches import IngestReport, RefusedCount
+from measurements.services.batches import IngestReport
 from measurements.services.intake import queue
+from measurements.services.quarantine import RefusedCount
 
 Take = Callable[[Source, Callable[[int], None]], IngestReport]
 
@@ -86,6 +87,8 @@ def _tell(command: JoulebookCommand, report: IngestReport) -> None:
         command.say(f"  note: {warning}")
     for row in report.refused:
         command.say(f"  {row.count} × {row.reason}, first on line {row.first_line}: {row.example}")
+    if not report.usable and not report.refused:
+        command.say("  nothing in it to take: it has no records, or all of them say that nothing was measured")
 
 
 def _merged(reports: list[IngestReport]) -> dict[str, Any]:

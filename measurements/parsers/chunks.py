@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from measurements.domain.units import DAY_MS, MW_PER_W, UJ_PER_J, BoolArray, FloatArray, IntArray, Kind
+from measurements.domain.units import DAY_MS, BoolArray, FloatArray, IntArray, Kind
 from measurements.parsers.records import PowerChunk, Refusal
 from measurements.parsers.source import Source, shown
 from measurements.parsers.times import CURES, REASONS, TimeFault, Times, utc_text
@@ -23,9 +23,8 @@ Codes = NDArray[np.int32]
 Name = TypeVar("Name", str, tuple[str, Kind])
 LineText = Callable[[int], str]
 PENDING_LIMIT_ROWS = 4_000_000  # rows of an hour that comes twice, held until its second pass is seen: 150 MB
+LONGEST_NODE, LONGEST_CHANNEL = 255, 64  # characters of a name that a database holds
 STORED_MAX = float(2**63 - 1024)  # the largest float64 below 2**63: what int64 holds
-_SCALE = {Kind.GAUGE: MW_PER_W, Kind.COUNTER: UJ_PER_J}
-_UNIT = {Kind.GAUGE: "W", Kind.COUNTER: "J"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,10 @@ class ChunkMaker:
         readable = rows.times.fault == TimeFault.NONE
         refused = [*refusals, *_time_refusals(rows, measured & ~readable, text), *_range_refusals(rows, faulty, text)]
         good = measured & readable & ~faulty
+        nameless = good & _nameless(rows)
+        if nameless.any():
+            refused += _name_refusals(rows, nameless, text)
+            good &= ~nameless
         twice = good & (rows.times.fold_ms != 0)
         if twice.any():
             self._folds.append(_chunk(rows, stored, twice))
@@ -163,7 +166,7 @@ def _change_of_clock(t_ms: IntArray) -> IntArray:
 
 def _stored(rows: Rows, measured: BoolArray) -> tuple[IntArray, BoolArray]:
     """Values in mW or µJ, and which of them are too large for that."""
-    scale = np.array([_SCALE[kind] for kind in rows.kinds], dtype=np.float64)
+    scale = np.array([kind.stored_per_unit for kind in rows.kinds], dtype=np.float64)
     scaled = rows.value * (scale[0] if len(set(scale)) == 1 else scale[rows.channel])
     faulty = measured & ~(np.abs(scaled) <= STORED_MAX)
     fits = measured if not faulty.any() else measured & ~faulty
@@ -203,11 +206,28 @@ def _time_refusals(rows: Rows, which: BoolArray, text: LineText) -> list[Refusal
 def _range_refusals(rows: Rows, which: BoolArray, text: LineText) -> list[Refusal]:
     """One for each value that no channel can hold."""
     return [
-        Refusal("out of range", line, f"{value:g} {_UNIT[rows.kinds[code]]} is no power or energy", text(line))
+        Refusal("out of range", line, f"{value:g} {rows.kinds[code].unit} is no power or energy", text(line))
         for line, value, code in zip(
             rows.line[which].tolist(), rows.value[which].tolist(), rows.channel[which].tolist(), strict=True
         )
     ]
+
+
+def _nameless(rows: Rows) -> BoolArray:
+    """Which rows are of a node or channel that cannot be called so."""
+    nodes, channels = (
+        np.array([len(name) > most or not name.isprintable() or "\ufffd" in name for name in names] or [False], bool)
+        for names, most in ((rows.nodes, LONGEST_NODE), (rows.channels, LONGEST_CHANNEL))
+    )
+    if not nodes.any() and not channels.any():
+        return np.zeros(len(rows.line), bool)
+    return nodes[rows.node] | channels[rows.channel]
+
+
+def _name_refusals(rows: Rows, which: BoolArray, text: LineText) -> list[Refusal]:
+    """One for each line that names what no node or channel is called."""
+    detail = f"a node has at most {LONGEST_NODE} printable characters, a channel {LONGEST_CHANNEL}"
+    return [Refusal("unusable label", line, detail, text(line)) for line in np.unique(rows.line[which]).tolist()]
 
 
 def line_text(first: int, block: bytes) -> LineText:

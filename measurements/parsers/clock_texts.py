@@ -2,32 +2,65 @@
 
 ``2023/07/08 19:28:27.236`` (nvidia-smi), ``Wed Feb 14 17:09:10 2024`` (C's ctime: ipmitool, nvidia-smi -x, GEOPM),
 ``11/03/2023 - 08:36:29``, ``11/03/2023 08:36:29`` and ``11/03/23 08:36:29`` (month first: FreeIPMI, PBS, ipmitool from
-1.8.19 on), and UTC or GMT behind any of them.
+1.8.19 on), and UTC or GMT behind any of them or, as ``date`` prints it, before the year. Other letters (CET, EDT) say
+an offset only together with the zone whose they are: CST is many.
 """
 
 from __future__ import annotations
+
+import re
+from datetime import datetime, tzinfo
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_CTIME = r"^(?:\w{3},? )?(\w{3}) (\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) (\d{4})"
+_CTIME = r"^(?:\w{3},? )?(\w{3}) (\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?)(?: ([A-Z]{3,5}))? (\d{4})"
+_LETTERS = r"^(.*\d) ?([A-Z]{3,5})$"
+_YEARS = range(2000, 2038)  # in which the letters of a zone are looked up
+# A time alone on a line, as a loop of `date` and a tool writes it between outputs.
+ALONE = (
+    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?: [A-Z]{3,5})? \d{4}"
+    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,\d]*(?: ?(?:[A-Z]{1,5}|[+-]\d\d:?\d\d))?|\d{10}(?:\.\d+)?)"
+)
 
 
-def as_iso(texts: pa.Array) -> pa.Array:
-    """A column of time stamps; what is in none of these forms is left as it is."""
+def as_iso(texts: pa.Array, zone: tzinfo | None = None) -> pa.Array:
+    """A column of time stamps; what is in none of these forms is left as it is.
+
+    Letters of ``zone`` become their offset, so that of the hour that comes twice they decide; without a zone they go.
+    """
     texts = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), r" +", " ")
     texts = pc.replace_substring_regex(texts, r"^(\d{4})/(\d\d)/(\d\d) ", r"\1-\2-\3 ")
     texts = pc.replace_substring_regex(texts, r"^(\d\d)/(\d\d)/(\d{4}) (?:- )?", r"\3-\1-\2 ")
     for century, years in (("20", "[0-6]"), ("19", "[7-9]")):  # of a year of two digits, as C reads it
         texts = pc.replace_substring_regex(texts, rf"^(\d\d)/(\d\d)/({years}\d) ", rf"{century}\3-\1-\2 ")
     texts = pc.replace_substring_regex(texts, r"^((?:\w{3},? )?\w{3}) (\d) ", r"\1 0\2 ")
-    texts = pc.replace_substring_regex(texts, _CTIME, r"\4-\1-\2 \3")
+    texts = pc.replace_substring_regex(texts, _CTIME, r"\5-\1-\2 \3 \4")
     for number, month in enumerate(_MONTHS, start=1):
         texts = pc.replace_substring_regex(texts, rf"^(\d{{4}})-{month}-", rf"\1-{number:02d}-")
-    return pc.replace_substring_regex(texts, r" ?(?:UTC|GMT)$", "Z")
+    texts = pc.replace_substring_regex(pc.utf8_rtrim_whitespace(texts), r" ?(?:UTC|GMT)$", "Z")
+    if not pc.any(pc.match_substring_regex(texts, _LETTERS)).as_py():
+        return texts
+    if zone is None:
+        return pc.replace_substring_regex(texts, _LETTERS, r"\1")
+    for letters, offset in _offsets(zone).items():
+        texts = pc.replace_substring_regex(texts, rf"^(.*\d) ?{re.escape(letters)}$", rf"\1{offset[:3]}:{offset[3:]}")
+    return texts
 
 
-def iso_of(text: str) -> str:
+@lru_cache(maxsize=64)
+def _offsets(zone: tzinfo) -> dict[str, str]:
+    """The letters of a zone and the offset that each says; letters that said two are left out."""
+    said: dict[str, set[str]] = {}
+    for year in _YEARS:
+        for month in (1, 7):
+            moment = datetime(year, month, 1, tzinfo=zone)
+            said.setdefault(moment.tzname() or "", set()).add(moment.strftime("%z"))
+    return {letters: offsets.pop() for letters, offsets in said.items() if letters.isalpha() and len(offsets) == 1}
+
+
+def iso_of(text: str, zone: tzinfo | None = None) -> str:
     """One time stamp."""
-    return str(as_iso(pa.array([text], pa.string()))[0])
+    return str(as_iso(pa.array([text], pa.string()), zone)[0])

@@ -16,13 +16,14 @@ import numpy as np
 
 from measurements.domain.units import MS_PER_S, FloatArray, IntArray, Kind
 from measurements.parsers.chunks import ChunkMaker, Rows
-from measurements.parsers.clustercockpit_job import Json, document, matches_job, read_job
+from measurements.parsers.clustercockpit_job import META_LIMIT_BYTES, Json, document, matches_job, read_job, start_of
 from measurements.parsers.csv_layout import WHOLE_NODE
 from measurements.parsers.csv_lines import is_name
 from measurements.parsers.gpu_index import accelerators_of, gpu_indices
+from measurements.parsers.job_rows import RowRefused
 from measurements.parsers.records import ParseOptions, PowerChunk, Refusal, UnusableFile
 from measurements.parsers.source import Source
-from measurements.parsers.times import check_range, times_from_epoch
+from measurements.parsers.times import TimeRefused, times_from_epoch
 
 __all__ = ["matches_job", "matches_power", "read_job", "read_power"]
 
@@ -67,7 +68,7 @@ def read_power(source: Source, _options: ParseOptions, now_ms: int) -> Iterator[
     meta_path = source.meta_path
     if meta_path is None:
         raise UnusableFile(f"{source.name}: data.json and meta.json are read together; give the job's folder")
-    meta = document(meta_path.read_bytes(), f"{source.name}: meta.json")
+    meta = document(Source(meta_path).read_all(META_LIMIT_BYTES), f"{source.name}: meta.json")
     start_ms = _start_ms(meta, source, now_ms)
     data = document(source.read_all(), source.name)
     maker = ChunkMaker(source)
@@ -80,9 +81,9 @@ def read_power(source: Source, _options: ParseOptions, now_ms: int) -> Iterator[
 
 def _start_ms(meta: Json, source: Source, now_ms: int) -> int:
     try:
-        return check_range(round(float(meta["startTime"]) * MS_PER_S), now_ms)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UnusableFile(f"{source.name}: startTime in meta.json is no usable time ({error!r})") from error
+        return start_of(meta, now_ms)
+    except (RowRefused, TimeRefused) as error:
+        raise UnusableFile(f"{source.name}: startTime in meta.json is no usable time ({error})") from error
 
 
 def _power_metrics(data: Json, warnings: list[str]) -> list[_Metric]:
@@ -112,12 +113,15 @@ def _watts(name: str, content: object) -> float | None:
         unit = {"base": unit[-1:], "prefix": unit[:-1]}
     if not isinstance(unit, dict) or unit.get("base") != "W" or any(part in name.casefold() for part in _NO_DRAW):
         return None
-    return _PREFIX.get(unit.get("prefix") or "")
+    prefix = unit.get("prefix") or ""
+    return _PREFIX.get(prefix) if isinstance(prefix, str) else None
 
 
 def _metric(name: str, scope: str, content: Json, watts: float, line: int) -> _Metric | None:
     timestep, series = content.get("timestep"), content.get("series")
-    if not isinstance(timestep, (int, float)) or not 0 < timestep <= MAX_TIMESTEP_S or not isinstance(series, list):
+    if not isinstance(timestep, int | float) or isinstance(timestep, bool) or not isinstance(series, list):
+        return None
+    if not 0 < timestep <= MAX_TIMESTEP_S:
         return None
     channel, numbering = _FAMILIES.get(name.casefold(), (name.casefold().removesuffix("_power"), ()))
     numbered = scope in numbering

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from measurements.domain.units import MS_PER_S
+from measurements.parsers.csv_lines import is_name
 from measurements.parsers.gpu_index import accelerators_of, gpu_indices
+from measurements.parsers.job_rows import NAME_LIMIT, WORD_LIMIT, RowRefused, clean, require_storable, state_of
+from measurements.parsers.json_text import loads
 from measurements.parsers.records import JobChunk, JobRecord, NodeShare, ParseOptions, Refusal, UnusableFile
-from measurements.parsers.source import Source
+from measurements.parsers.source import TEXT_LIMIT, Source
 from measurements.parsers.times import TimeRefused, check_range
 
 Json = dict[str, Any]
 _STATES = {"stopped": "CANCELLED"}  # the one state of theirs that is none of Slurm's
 _NOT_ENDED = frozenset({"PENDING", "RUNNING", "SUSPENDED"})
+_JOB_ID = re.compile(r"[1-9]\d{0,17}", re.ASCII)
+META_LIMIT_BYTES = 16 << 20
+_LARGEST = 2**53  # of whole numbers that JSON's readers agree about
 _MIN_LIMIT_S = 60  # Slurm's limits are whole minutes: a smaller walltime is in some other unit
 
 
@@ -26,19 +32,20 @@ def matches_job(head: str) -> bool:
 def read_job(source: Source, _options: ParseOptions, now_ms: int) -> Iterator[JobChunk]:
     """The one job of a folder, or of a meta.json."""
     path = source.meta_path
-    raw = path.read_bytes() if path else source.read_all()
+    raw = (Source(path) if path else source).read_all(META_LIMIT_BYTES)
     meta = document(raw, f"{source.name}: meta.json")
     try:
-        yield JobChunk([_job(meta, source, now_ms)], [], read=1)
-    except (TimeRefused, KeyError, TypeError, ValueError, OverflowError) as error:
-        reason = error.reason if isinstance(error, TimeRefused) else "unreadable job"
-        yield JobChunk([], [Refusal(reason, 1, f"{type(error).__name__}: {error}")], read=1)
+        record = _job(meta, source, now_ms)
+        require_storable(record)
+        yield JobChunk([record], [], read=1)
+    except (RowRefused, TimeRefused) as refused:
+        yield JobChunk([], [Refusal(refused.reason, 1, str(refused)[:TEXT_LIMIT])], read=1)
 
 
 def document(raw: bytes, where: str) -> Json:
     """A JSON object; ``where`` names it for messages."""
     try:
-        document = json.loads(raw)
+        document = loads(raw)
     except (ValueError, RecursionError) as error:
         raise UnusableFile(f"{where}: no whole JSON document ({error}); copy the folder anew") from error
     if not isinstance(document, dict):
@@ -47,48 +54,87 @@ def document(raw: bytes, where: str) -> Json:
 
 
 def _job(meta: Json, source: Source, now_ms: int) -> JobRecord:
-    """meta.json as a job record; raises what a missing or odd field raises."""
-    start_ms = check_range(round(float(meta["startTime"]) * MS_PER_S), now_ms)
-    state = _STATES.get(str(meta.get("jobState")), str(meta.get("jobState") or "").upper())
-    duration_s = float(meta.get("duration") or 0)
-    shares = _shares(meta, source)
+    """meta.json as a job record; a field that is missing or odd refuses it."""
+    start_ms = start_of(meta, now_ms)
+    said = str(meta.get("jobState") or "")
+    state = state_of(_STATES.get(said, said)).name
+    duration_s = _number(meta, "duration") if meta.get("duration") is not None else 0.0
     more = meta.get("metaData") if isinstance(meta.get("metaData"), dict) else {}
-    walltime_s = int(meta.get("walltime") or 0)
+    walltime_s = _count(meta, "walltime") or 0
+    job_id = _job_id(meta)
     return JobRecord(
         line=1,
-        job_id=str(int(meta["jobId"])),
-        raw_id=int(meta["jobId"]),
+        job_id=job_id,
+        raw_id=int(job_id),
         state=state,
-        username=str(meta.get("user") or ""),
-        account=str(meta.get("project") or ""),
-        name=str((more or {}).get("jobName") or ""),
-        cluster=str(meta.get("cluster") or ""),
-        partition=str(meta.get("partition") or ""),
-        array_job_id=int(meta.get("arrayJobId") or 0) or None,
+        username=_word(meta, "user"),
+        account=_word(meta, "project"),
+        name=_word(more or {}, "jobName", NAME_LIMIT),
+        cluster=_word(meta, "cluster"),
+        partition=_word(meta, "partition"),
+        array_job_id=_count(meta, "arrayJobId") or None,
         start_ms=start_ms,
         end_ms=None if state in _NOT_ENDED else check_range(start_ms + round(duration_s * MS_PER_S), now_ms),
         elapsed_s=duration_s,
         time_limit_s=walltime_s if walltime_s >= _MIN_LIMIT_S else None,
-        cpus=int(meta.get("numHwthreads") or 0) or None,
-        gpus=int(meta["numAcc"]) if meta.get("numAcc") is not None else None,
+        cpus=_count(meta, "numHwthreads") or None,
+        gpus=_count(meta, "numAcc"),
         exclusive=_exclusive(meta),
-        shares=shares,
+        shares=_shares(meta, source),
     )
+
+
+def start_of(meta: Json, now_ms: int) -> int:
+    """When a job started [ms since 1970]; raises RowRefused or TimeRefused."""
+    return check_range(round(_number(meta, "startTime") * MS_PER_S), now_ms)
+
+
+def _job_id(meta: Json) -> str:
+    said = meta.get("jobId")
+    text = str(said) if type(said) in (int, str) else ""
+    if not _JOB_ID.fullmatch(text):
+        raise RowRefused("unreadable job", f"jobId {said!r:.80} is no whole number above 0")
+    return text
+
+
+def _number(meta: Json, key: str) -> float:
+    """A number that must be there."""
+    value = meta.get(key)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < _LARGEST:
+        raise RowRefused("unreadable job", f"{key} {value!r:.80} is no number from 0")
+    return float(value)
+
+
+def _count(meta: Json, key: str) -> int | None:
+    """A whole number; None where nothing is said."""
+    value = meta.get(key)
+    if value is not None and (type(value) is not int or not 0 <= value < _LARGEST):
+        raise RowRefused("unreadable job", f"{key} {value!r:.80} is no whole number from 0")
+    return value
+
+
+def _word(meta: Json, key: str, limit: int = WORD_LIMIT) -> str:
+    value = meta.get(key) or ""
+    if not isinstance(value, str):
+        raise RowRefused("unreadable job", f"{key} {value!r:.80} is no text")
+    return clean(value.strip(), limit)
 
 
 def _exclusive(meta: Json) -> bool | None:
     """1 or "none": alone on its nodes; 0, 2 or the others: shared, be it with one's own jobs."""
     if meta.get("shared") is not None:
         return bool(meta["shared"] == "none")
-    return None if meta.get("exclusive") is None else int(meta["exclusive"]) == 1
+    return None if meta.get("exclusive") is None else _count(meta, "exclusive") == 1
 
 
 def _shares(meta: Json, source: Source) -> list[NodeShare]:
     known = accelerators_of(meta, source.path.parent)
     shares = {}
-    for resource in meta["resources"]:
-        host = str(resource["hostname"])
-        threads, accelerators = resource.get("hwthreads"), resource.get("accelerators")
+    for resource in _list(meta, "resources", needed=True) or []:
+        host = resource.get("hostname") if isinstance(resource, dict) else None
+        if not isinstance(host, str) or not host.strip() or not is_name(host) or len(host) > WORD_LIMIT:
+            raise RowRefused("unreadable job", f"a resource without a host name: {resource!r:.80}")
+        threads, accelerators = _list(resource, "hwthreads"), _list(resource, "accelerators")
         indices = gpu_indices(list(map(str, accelerators or [])), known.get(host, []))
         shares[host] = NodeShare(
             host,
@@ -97,3 +143,10 @@ def _shares(meta: Json, source: Source) -> list[NodeShare]:
             gpu_indices=tuple(sorted(indices.values())) if accelerators else None,
         )
     return list(shares.values())
+
+
+def _list(said: Json, key: str, *, needed: bool = False) -> list[Any] | None:
+    value = said.get(key)
+    if not isinstance(value, list) and (needed or value is not None):
+        raise RowRefused("unreadable job", f"{key} {value!r:.80} is no list")
+    return value

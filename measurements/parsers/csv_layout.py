@@ -26,8 +26,9 @@ _TIME = frozenset({"timestamp", "time"})
 _NODE = frozenset({"node", "host", "hostname"})
 _VALUE = {"watts": Kind.GAUGE, "watt": Kind.GAUGE, "joules": Kind.COUNTER, "joule": Kind.COUNTER}
 _QUANTITY = {("power", Kind.GAUGE): True, ("energy", Kind.COUNTER): True}  # power_w, energy [J]
-_UNIT = re.compile(r"(?:_|\s*[\[(]\s*)(?P<unit>w|watts?|j|joules?)(?:\s*[\])])?$")
-_IN_BRACKETS = re.compile(r"\s*[\[(]\s*(?P<unit>\w+)\s*[\])]$")
+# Blanks are taken from where they begin: from each of them anew a header of blanks would take for ever.
+_UNIT = re.compile(r"(?:_|(?<!\s)\s*[\[(]\s*)(?P<unit>w|watts?|j|joules?)(?:\s*[\])])?$")
+_IN_BRACKETS = re.compile(r"(?<!\s)\s*[\[(]\s*(?P<unit>\w+)\s*[\])]$")
 _KINDS = {"w": Kind.GAUGE, "watt": Kind.GAUGE, "watts": Kind.GAUGE} | dict.fromkeys(
     ("j", "joule", "joules"), Kind.COUNTER
 )
@@ -55,6 +56,12 @@ class ValueColumn:
     node: str | None = None
     channel: str | None = None
     scale: float = 1.0  # W or J in one unit of its values
+
+    @property
+    def unit(self) -> str:
+        """The unit of its values."""
+        scaled = (unit for unit, said in _SCALED.items() if said == (self.kind, self.scale))
+        return next(scaled, "J" if self.kind == Kind.COUNTER else "W")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,17 @@ class _Column:
         """What its values are if it is the value column of a long table."""
         if self.name in _VALUE:
             return _VALUE[self.name]
+        if self.scaled:
+            return self.scaled[0]
         return self.kind if (self.base, self.kind) in _QUANTITY else None
+
+    @property
+    def scaled(self) -> tuple[Kind, float] | None:
+        """Kind and scale of ``power [kW]``, ``energy (kWh)``; None of any other column."""
+        unit = _IN_BRACKETS.search(self.shown)
+        said = _SCALED.get(unit["unit"]) if unit else None
+        quantity = self.shown[: unit.start()].casefold() if unit else ""
+        return said if said and (quantity, said[0]) in _QUANTITY else None
 
     @property
     def is_channel(self) -> bool:
@@ -161,7 +178,7 @@ def _long(
     return Layout(
         delimiter, tuple(column.written for column in columns), time.index,
         node.index if node else None, channel.index if channel else None,
-        (ValueColumn(value.index, value.value_kind or Kind.GAUGE),),
+        (ValueColumn(value.index, value.value_kind or Kind.GAUGE, scale=value.scaled[1] if value.scaled else 1.0),),
         options.node, options.channel or WHOLE_NODE, tuple(warnings),
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 from measurements.parsers.job_rows import COUNT_LIMIT, Lines, RowRefused
@@ -35,7 +36,7 @@ def header(
     missing = [column for column in required if column not in columns]
     if missing:
         raise UnusableFile(f"{name}: no column {', '.join(missing)}; the first line must name {', '.join(required)}")
-    twice = sorted({column for column in columns if columns.count(column) > 1})
+    twice = sorted(column for column, count in Counter(columns).items() if count > 1)
     if twice:
         raise UnusableFile(f"{name}: column {', '.join(twice)} comes twice")
     unread = [column for column in columns if column not in (*required, *optional)]

@@ -1,7 +1,8 @@
-"""gzip and zstd as streams that give all that can be had before a break, and say where it broke."""
+"""gzip, zstd and UTF-16 as streams that give all that can be had before a break, and say where it broke."""
 
 from __future__ import annotations
 
+import codecs
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,12 +13,13 @@ import pyarrow as pa
 from measurements.parsers.pieces import BrokenStream, Pieces
 from measurements.parsers.tar_text import is_tar, tar_as_text
 
-__all__ = ["BrokenStream", "decompressed"]
+__all__ = ["BrokenStream", "decompressed", "packing"]
 
 PIECE_BYTES = 1 << 20  # most that one step decompresses: a bomb stays bounded
 _STEP_BYTES = 64 << 10
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _TAR_BYTES = 512  # what tells a tar archive
 _GZIP_BITS = 31  # a gzip wrapper with the largest window
 
@@ -36,7 +38,32 @@ def decompressed(open_raw: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
         yield start
         raise
     whole = chain([start], plain)
-    yield from tar_as_text(whole) if is_tar(start) else whole
+    if is_tar(start):
+        yield from tar_as_text(whole)
+    else:
+        yield from _as_utf8(whole) if start.startswith(_UTF16) else whole
+
+
+def packing(open_raw: Callable[[], Iterator[bytes]]) -> tuple[str, ...]:
+    """How a stream is packed, from the outside in: gzip or zstd, then tar or UTF-16."""
+    first = next(open_raw(), b"")
+    outer = "gzip" if first.startswith(_GZIP) else "zstd" if first.startswith(_ZSTD) else ""
+    start = b""
+    with suppress(BrokenStream):
+        for piece in _unpacked(open_raw):
+            start += piece
+            if len(start) >= _TAR_BYTES:
+                break
+    inner = "tar" if is_tar(start) else "UTF-16" if start.startswith(_UTF16) else ""
+    return tuple(filter(None, (outer, inner)))
+
+
+def _as_utf8(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """UTF-16 with its mark, as Excel saves "Unicode text"."""
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    for piece in pieces:
+        yield decoder.decode(piece).encode("utf-8", "replace")
+    yield decoder.decode(b"", final=True).encode("utf-8", "replace")
 
 
 def _unpacked(open_raw: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:

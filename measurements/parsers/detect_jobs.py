@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from measurements.parsers.records import JobChunk, ParseOptions, UnusableFile
 from measurements.parsers.source import Source
 
 Read = Callable[[Source, ParseOptions, int], Iterator[JobChunk]]
+_DELIMITED = re.compile(r"JobID(?:Raw)?[^\w |]\w")
 _DECLARED = "sacct:"
 _CURE = (
     "name the format with --format csv, sacct, sacct:JobID,State,…, sacct-xdmod, slurm-json, clustercockpit, "
@@ -93,6 +95,8 @@ def _by_content(source: Source) -> str:
 
 def _hint(lines: list[str]) -> str:
     """What to do about a text of sacct that can't be taken as it is."""
+    if _DELIMITED.match(lines[0]):
+        return "columns of sacct with another delimiter than |: ask for --parsable2 without --delimiter; "
     if lines[0].split()[:1] == ["JobID"]:
         return "columns of sacct cut to a width lose names: ask for --parsable2; "
     if "|" in lines[0]:

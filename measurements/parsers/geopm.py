@@ -1,11 +1,13 @@
 """Traces of GEOPM: one node, ``|`` between columns, times in seconds since a start that the first lines say.
 
-A counter (``BOARD_ENERGY``) is read before the power made of it (``BOARD_POWER``). The board is the whole node; CPU,
+A counter (``BOARD_ENERGY``) is read before the power made of it (``BOARD_POWER``), a part as a whole before its domains
+(``GPU_ENERGY-gpu-0``, as ``GPU_ENERGY@gpu`` is traced). The board is the whole node; CPU,
 DRAM and GPU are parts of it, in channels of their own, and do not sum up to it. The start is local, without a zone.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,6 +25,7 @@ from measurements.parsers.source import BLOCK_BYTES, Source
 from measurements.parsers.times import TimeRefused, parse_instant, times_from_epoch
 
 _PARTS = (("BOARD", WHOLE_NODE), ("CPU", "cpu"), ("DRAM", "dram"), ("GPU", "gpu"))
+_SUFFIXES = (("_ENERGY", Kind.COUNTER), ("_POWER", Kind.GAUGE))
 _HEADER_LINES = 60
 
 
@@ -79,16 +82,24 @@ def _columns(source: Source, names: list[str]) -> tuple[_Column, ...]:
     """TIME first, then what is read of each part: its counter, else its power."""
     found = [_Column(names.index("TIME"), "", Kind.GAUGE)] if "TIME" in names else []
     for part, channel in _PARTS:
-        for suffix, kind in (("_ENERGY", Kind.COUNTER), ("_POWER", Kind.GAUGE)):
-            if part + suffix in names:
-                found.append(_Column(names.index(part + suffix), channel, kind))
-                break
+        found += next(filter(None, (_of_part(names, part + suffix, channel, kind) for suffix, kind in _SUFFIXES)), [])
     if len(found) < 2 or found[0].channel:
         raise UnusableFile(
             f"{source.name}: no TIME, or none of BOARD_ENERGY, BOARD_POWER, CPU_ENERGY, … among the columns; "
             "ask GEOPM for them with GEOPM_TRACE_SIGNALS"
         )
     return tuple(found)
+
+
+def _of_part(names: list[str], signal: str, channel: str, kind: Kind) -> list[_Column]:
+    """The column of a signal, else one for each of its domains: ``CPU_ENERGY-package-0`` is of the channel cpu0."""
+    if signal in names:
+        return [_Column(names.index(signal), channel, kind)]
+    domain = re.compile(rf"{signal}-(?:board|package|memory|gpu)-(\d{{1,3}})")
+    matches = [(at, match) for at, name in enumerate(names) if (match := domain.fullmatch(name))]
+    if channel == WHOLE_NODE:
+        return [_Column(at, channel, kind) for at, _ in matches[:1]]
+    return [_Column(at, f"{channel}{int(match[1])}", kind) for at, match in matches]
 
 
 def _node_and_start(source: Source, said: dict[str, str], options: ParseOptions, now_ms: int) -> tuple[str, int]:
@@ -100,7 +111,7 @@ def _node_and_start(source: Source, said: dict[str, str], options: ParseOptions,
             raise UnusableFile(f"{source.name}: no start_time in the first lines; say it with --at")
         return node, options.at_ms
     try:
-        return node, parse_instant(iso_of(said["start_time"]), options.time_zone, now_ms)
+        return node, parse_instant(iso_of(said["start_time"], options.time_zone), options.time_zone, now_ms)
     except TimeRefused as refused:
         raise UnusableFile(f"{source.name}: start_time {refused}") from refused
 

@@ -15,12 +15,14 @@ from datetime import UTC
 
 from measurements.domain.hostlist import HostlistError, expand
 from measurements.domain.slurm_quantities import parse_gres_gpus
+from measurements.parsers.job_rows import LATEST_MS
 from measurements.parsers.records import JobRecord, Refusal
 from measurements.parsers.source import TEXT_LIMIT
 from measurements.parsers.times import TimeRefused, parse_instant
 
 _JOB = re.compile(r"JobId=(\d{1,18})(?: |$)")
 _WORD = re.compile(r"(?:^| )([A-Za-z]+)=(\S*)")
+_ONCE = ("   UserId=", "   JobState=", "   StartTime=")  # lines that each description has
 _FIRST, _LAST = "   UserId=", "   MinCPUsNode="  # between them nothing is a user's own text
 _HELD = re.compile(r" {5}Nodes=(\S+) CPU_IDs=\S* Mem=\S* GRES=(\S*)$")
 _STATES = frozenset({"RUNNING", "SUSPENDED", "COMPLETING", "STOPPED"})
@@ -57,7 +59,7 @@ def of_text(text: str, running: Collection[str]) -> tuple[list[GpuHoldRecord], l
     for line, job, lines in blocks:
         if job not in running:
             continue
-        if seen[job] > 1 or sum(text.startswith(_FIRST) for text in lines) != 1:
+        if seen[job] > 1 or any(sum(text.startswith(start) for text in lines) != 1 for start in _ONCE):
             detail = f"job {job}: a name or comment holds lines like a description's; its GPUs are not taken from it"
             refusals.append(Refusal("job described ambiguously", line, detail, lines[0][:TEXT_LIMIT]))
         else:
@@ -70,10 +72,10 @@ def _blocks(text: str) -> Iterator[tuple[int, str, list[str]]]:
     start, job, lines = 0, "", list[str]()
     for number, line in enumerate(text.split("\n"), start=1):
         match = _JOB.match(line)
-        if match:
+        if line.startswith("JobId="):
             if job:
                 yield start, job, lines
-            start, job, lines = number, match[1], []
+            start, job, lines = number, match[1] if match else "", []
         lines.append(line)
     if job:
         yield start, job, lines
@@ -106,6 +108,6 @@ def _of_block(job: str, lines: list[str]) -> Iterator[GpuHoldRecord]:
 
 def _start_ms(text: str) -> int | None:
     try:
-        return parse_instant(text, UTC)
+        return parse_instant(text, UTC, LATEST_MS)
     except TimeRefused:
         return None

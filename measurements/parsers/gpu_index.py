@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+_LARGEST_BYTES = 16 << 20  # of a cluster.json
 _BARE_UUID = re.compile(r"(?:gpu-)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII | re.IGNORECASE)
 
 
@@ -44,7 +45,8 @@ def accelerators_of(meta: dict[str, Any], folder: Path) -> dict[str, list[str]]:
 def _of_subcluster(folder: Path, subcluster: str) -> list[str]:
     """The GPU ids of a node type from the archive's cluster.json; empty if there is none, or none that fits."""
     try:
-        cluster = json.loads((folder.parents[2] / "cluster.json").read_bytes())
+        with (folder.parents[2] / "cluster.json").open("rb") as file:
+            cluster = json.loads(file.read(_LARGEST_BYTES))
         for one in cluster["subClusters"]:
             if one["name"] == subcluster:
                 return [str(accelerator["id"]) for accelerator in one["topology"].get("accelerators") or []]

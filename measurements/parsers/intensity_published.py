@@ -6,7 +6,6 @@ monthly. A table that names no year needs --year.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -22,6 +21,7 @@ from measurements.parsers.intensity_slots import NOT_A_NUMBER
 from measurements.parsers.intensity_table import Names, TextTable, header_in, numbers, read_table, refused
 from measurements.parsers.intensity_units import chosen_factor, plain, unit_in
 from measurements.parsers.intensity_zones import ZONE_COLUMNS, rows_of
+from measurements.parsers.json_text import loads
 from measurements.parsers.records import UnusableFile
 from measurements.parsers.source import Source
 
@@ -131,8 +131,8 @@ def _table(source: Source) -> TextTable:
 def _json_table(source: Source) -> TextTable:
     """Objects by zone, or a list of objects, as a table; a member ``_unit`` says the units."""
     try:
-        document = json.loads(source.read_all())
-    except ValueError as fault:
+        document = loads(source.read_all())
+    except (ValueError, RecursionError) as fault:
         raise UnusableFile(f"{source.name}: no JSON that can be read ({fault})") from fault
     units = document.pop("_unit", {}) if isinstance(document, dict) else {}
     members = dict(_members(document))

@@ -15,12 +15,14 @@ import pyarrow.csv as pa_csv
 from measurements.domain.units import BoolArray, FloatArray, IntArray
 from measurements.parsers.csv_layout import DELIMITERS, split_line
 from measurements.parsers.intensity_units import plain
+from measurements.parsers.job_rows import require_few
 from measurements.parsers.records import Refusal, UnusableFile
 from measurements.parsers.source import Source, shown
 
 MISSING = pa.array(["", "nan", "null", "none", "na", "n/a", "[n/a]", "-", "n/e", "#n/a"])
 _NUMBER = r"^-?(\d{1,30}(\.\d*)?|\.\d+)(e[+-]?\d{1,2})?$"
 _HEADER_WITHIN = 20  # lines
+_MOST_COLUMNS = 2_000  # no table of intensities has more
 
 Names = tuple[str, ...]
 IsHeader = Callable[[Names], bool]
@@ -55,10 +57,10 @@ class TextTable:
 
 def header_in(head: str, is_header: IsHeader) -> tuple[int, str, Names] | None:
     """Place, delimiter and cells of the line of a file's beginning that is the header."""
-    for number, line in enumerate(head.splitlines()[:_HEADER_WITHIN]):
+    for number, line in enumerate(head.split("\n")[:_HEADER_WITHIN]):
         for delimiter in DELIMITERS:
             cells = _cells(line, delimiter)
-            if len(cells) > 1 and is_header(tuple(map(plain, cells))):
+            if 1 < len(cells) <= _MOST_COLUMNS and is_header(tuple(map(plain, cells))):
                 return number, delimiter, cells
     return None
 
@@ -72,9 +74,9 @@ def read_table(source: Source, is_header: IsHeader, expected: str) -> TextTable:
         first = shown(data.lstrip().partition(b"\n")[0])[:120]
         raise UnusableFile(f"{source.name}, line 1: no header with {expected} in {first!r}")
     number, delimiter, header = found
-    lines = data.splitlines(keepends=True)[: number + 1]
+    *lines, body = [*data.split(b"\n", number + 1), b""][: number + 2]
     above = _cells(shown(lines[-2]), delimiter) if number else ()
-    body, first_line = data[sum(map(len, lines)) :], number + 2
+    first_line = number + 2
     columns, line, refusals = _fast(body, delimiter, len(header), first_line) or _slowly(
         body, delimiter, len(header), first_line
     )
@@ -106,6 +108,7 @@ def truths(texts: pa.Array | None, rows: int) -> BoolArray:
 def refused(table: TextTable, which: BoolArray, reason: str, detail: str, *shown_columns: pa.Array) -> list[Refusal]:
     """A refusal for each of these rows."""
     rows = np.flatnonzero(which)
+    require_few(len(rows), table.where)
     texts = [column.take(pa.array(rows)).to_pylist() for column in shown_columns]
     return [
         Refusal(reason, line, detail, ",".join(cells)[:500])
@@ -127,6 +130,8 @@ def _fast(
     line = _filled_lines(body) + first_line
     if not len(line):
         return [pa.array([], pa.string())] * width, line, []
+    if body.count(b'"') % 2:  # pyarrow takes what is behind a quote that nothing closes
+        return None
     names = [str(i) for i in range(width)]
     try:
         table = pa_csv.read_csv(
@@ -166,6 +171,7 @@ def _slowly(body: bytes, delimiter: str, width: int, first_line: int) -> tuple[l
             refusals.append(
                 Refusal("wrong number of fields", number, f"{len(cells)} instead of {width}", text.rstrip()[:500])
             )
+            require_few(len(refusals), "the table")
     columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)] if rows else []
     return columns or [pa.array([], pa.string())] * width, np.array(lines, np.int64), refusals
 

@@ -3,8 +3,9 @@
 
 A log is such outputs one below the other. Only the current power is read, not the minimum, maximum and mean of the
 BMC's own window, and only where the BMC says that it measures (``activated``, ``Active``). The time is the BMC's, in
-its own zone, unless a line ``Timestamp: …`` stands above. The node is ``--node``, a file's name behind ``==> … <==``,
-or what FreeIPMI puts before each line of several hosts (``n001: Current Power : …``).
+its own zone, unless a line ``Timestamp: …`` or the time alone stands above, or its clock was never set. The node is
+``--node``, a file's name behind ``==> … <==``, or what FreeIPMI puts before each line of several hosts
+(``n001: Current Power : …``).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import pyarrow as pa
 
 from measurements.domain.units import Kind
 from measurements.parsers.chunks import ChunkMaker, Rows
-from measurements.parsers.clock_texts import as_iso
+from measurements.parsers.clock_texts import ALONE, as_iso
 from measurements.parsers.csv_layout import WHOLE_NODE
 from measurements.parsers.csv_lines import is_name
 from measurements.parsers.facts import with_facts
@@ -33,13 +34,16 @@ _POWER = re.compile(
 )
 # ipmitool 1.8.19 forgets the end of the line behind its time.
 _TIME = re.compile(
-    _HOST + r"(?P<whose>ipmi timestamp|time ?stamp)\s*:\s*(?P<time>.+?)(?:\s+sampling period:.*)?",
+    _HOST + r"(?P<whose>ipmi timestamp|time ?stamp)\s*:\s*(?P<time>.+?)(?:(?<!\s)\s+sampling period:.*)?",
     re.IGNORECASE | re.ASCII,
 )
 _STATE = re.compile(
-    _HOST + r"(?:power reading state is|power measurement|(?:.* )?state is)\s*:\s*(?P<state>.+)",
+    _HOST + r"(?:power reading state is|power measurement|(?:\S.* )?state is)\s*:\s*(?P<state>.+)",
     re.IGNORECASE | re.ASCII,
 )
+_ALONE = re.compile(ALONE)
+# What a BMC says whose clock nobody set: nothing, seconds since it started, or 1970.
+_UNSET = re.compile(r"unspecified|s\+ .*|pre-?init.*|.*(?<!\d)19[7-9]\d|\d\d/\d\d/[7-9]\d .*", re.IGNORECASE)
 _FILE = re.compile(FILE_LINE)
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 _MEASURES = frozenset({"activated", "active"})
@@ -81,6 +85,8 @@ class _Log:
                 known.state = match["state"].strip().casefold()
         elif match := _TIME.fullmatch(line):
             self._time(match, indented=raw[:1].isspace())
+        elif _ALONE.fullmatch(line):
+            self.time = line
         elif match := _FILE.fullmatch(line):
             self.node, self.time = self.options.node or node_of_path(match["path"]) or "", ""
             self.open.clear()
@@ -93,7 +99,7 @@ class _Log:
         reading = self.open.get(match["host"] or "")
         by_bmc = indented or " " in match["whose"]
         if by_bmc and reading is not None:
-            reading.time = reading.time or match["time"]
+            reading.time = reading.time or ("" if _UNSET.fullmatch(match["time"]) else match["time"])
         elif not by_bmc:
             self.time = match["time"]
 
@@ -133,7 +139,7 @@ def _made(readings: list[_Reading], maker: ChunkMaker, options: ParseOptions, no
         channels=[options.channel or WHOLE_NODE],
         kinds=[Kind.GAUGE],
         channel=np.zeros(len(taken), np.int32),
-        times=parse_times(as_iso(times), options.time_zone, now_ms),
+        times=parse_times(as_iso(times, options.time_zone), options.time_zone, now_ms),
         value=np.array([float(reading.value) for reading in taken], np.float64),
         line=np.array([reading.line for reading in taken], np.int64),
     )

@@ -1,9 +1,10 @@
 """``ipmitool sdr`` and ``ipmitool sensor``: all sensors of a BMC, of which those in watts are read.
 
 ``name | 270 Watts | ok`` (sdr), ``name | 270.000 | Watts | ok | …`` (sensor) and ``name | 77h | ok | 7.1 | 270 Watts``
-(sdr elist). A log is such outputs one below the other, each behind a line ``Timestamp: 2025-05-29 20:58:02 UTC``; an
-output without one is a snapshot, whose time ``--at`` says. Nodes are named by files: ``<node>-<date>.txt``, a tar of
-them or ``tail -n +1 *`` (lines ``==> path <==``), else by ``--node``.
+(sdr elist). A log is such outputs one below the other, each behind a line ``Timestamp: 2025-05-29 20:58:02 UTC`` or
+the time alone, as ``date`` prints it; an output without one is a snapshot, whose time ``--at`` says. Nodes are named by
+files: ``<node>-<date>.txt``, a tar of them or ``tail -n +1 *`` (lines ``==> path <==``), else by ``--node``. What a
+sensor measures only its name says: one that is not known here is told, and read as ``--rename "PDB Power=node"`` says.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ import pyarrow.compute as pc
 
 from measurements.domain.units import IntArray, Kind
 from measurements.parsers.chunks import ChunkMaker, Codes, Rows
-from measurements.parsers.clock_texts import as_iso
+from measurements.parsers.clock_texts import ALONE, as_iso
 from measurements.parsers.csv_layout import WHOLE_NODE
 from measurements.parsers.csv_lines import is_name
 from measurements.parsers.facts import with_facts
 from measurements.parsers.line_table import LineBlock, coded, line_blocks, numbers
-from measurements.parsers.records import ChannelFacts, ParseOptions, PowerChunk, Refusal
+from measurements.parsers.records import ChannelFacts, ParseOptions, PowerChunk, Refusal, UnusableFile
 from measurements.parsers.source import BLOCK_BYTES, Source
 from measurements.parsers.tar_text import FILE_LINE, dated_name, node_of_path
 from measurements.parsers.times import Times, parse_times, utc_text
@@ -31,7 +32,13 @@ from measurements.parsers.times import Times, parse_times, utc_text
 _SENSOR = r"(?i)^(?P<name>[^|]*[^| ]) *\|(?:(?: [^|]*\|){0,3})? *(?P<value>[^| ]+)(?: +| +\| *)watts?(?: *\|.*)?$"
 _TIME = r"(?i)^timestamp: *(?P<time>.+)$"
 _ELSE = r"^[^|]+\|.*$"  # any other sensor
-_OF_NODE = ("sys power", "pwr consumption", "system power", "power consumption", "total power", "node power")
+_OF_NODE = frozenset(
+    {
+        *("sys power", "system power", "total power", "node power", "server power", "power meter", "system level"),
+        *("pwr consumption", "power consumption", "pw consumption", "total system power", "sys total power"),
+        *("total sys power", "system input power", "sys input power", "system power consumption"),
+    }
+)
 # What is of a chassis that nodes share, or the same power once more behind its conversion, is no power of the node.
 _LEFT_OUT = re.compile(r"chassis power|psu power|psu ?\d+ dc out p.*|.*(?:limit|cap|budget|threshold|avail).*")
 _CHANNELS = (
@@ -40,10 +47,13 @@ _CHANNELS = (
     (re.compile(r"gpu (?:board )?(?:power|pwr)"), "gpu"),
     (re.compile(r"(?:sys )?fan (?:power|pwr)"), "fan"),
     (re.compile(r"psu? ?(\d+) (?:ac )?(?:in(?:put)?|power) ?(?:power|pwr)?"), r"psu\1"),
+    (re.compile(r"power supply ?(\d+)(?: (?:input|in))?(?: (?:power|pwr))?"), r"psu\1"),
+    (re.compile(r"psu? ?(\d+) (?:(?:power|pwr) (?:input|in)|pin)"), r"psu\1"),
     (re.compile(r"cpu ?(\d+) (?:power|pwr)"), r"cpu\1"),
     (re.compile(r"gpu ?(\d+) (?:power|pwr)"), r"gpu\1"),
     (re.compile(r"riser ?(\d+) (?:power|pwr)"), r"riser\1"),
 )
+_CHANNEL = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NOT_SAID = "\0"  # a time or a node that nothing has named yet
 
 
@@ -66,28 +76,31 @@ class _Reader:
     now_ms: int
     node: str  # of the lines to come
     time: str
-    whole: dict[str, str] = field(default_factory=dict)  # node → the sensor that is its whole power
+    counts: dict[tuple[str, str], str] = field(default_factory=dict)  # node and channel → the sensor that is read
     left_out: dict[str, None] = field(default_factory=dict)  # what was not used and why, each once
     untold: list[str] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)  # sensor → the channel that the operator says
 
     def rows(self, block: LineBlock) -> tuple[Rows, list[Refusal]]:
         """The lines of a block as rows, and those that are none."""
+        texts = pc.replace_substring_regex(block.texts, rf"^({ALONE})$", r"Timestamp: \1")
+        block = LineBlock(texts, block.number, block.raw)
         files, is_file = block.extract(FILE_LINE)
         times, is_time = block.extract(_TIME)
         paths = pc.struct_field(files.filter(pa.array(is_file)), "path").to_pylist()
         stamps = pc.struct_field(times.filter(pa.array(is_time)), "time").to_pylist()
         # A file begins without a time: the one of the file before is not its own.
-        texts = np.array([self.time, *_in_order(stamps, np.flatnonzero(is_time), np.flatnonzero(is_file))], object)
+        stated = np.array([self.time, *_in_order(stamps, np.flatnonzero(is_time), np.flatnonzero(is_file))], object)
         nodes = [self.node, *(self.options.node or node_of_path(path) or _NOT_SAID for path in paths)]
         time_code, node_code = (np.cumsum(marks, dtype=np.int64) for marks in (is_time | is_file, is_file))
-        self.time, self.node = texts[time_code[-1]], nodes[node_code[-1]]
+        self.time, self.node = stated[time_code[-1]], nodes[node_code[-1]]
         fields, is_power = block.extract(_SENSOR)
         _, is_sensor = block.extract(_ELSE)
         known = is_power | is_sensor | is_file | is_time | block.blank
         refusals = block.refused("unreadable line", "neither a sensor nor a time", ~known)
         return self._powers(
             fields.filter(pa.array(is_power)), block.picked(is_power), refusals,
-            (nodes, node_code[is_power]), (list(texts), time_code[is_power]),
+            (nodes, node_code[is_power]), (list(stated), time_code[is_power]),
         )  # fmt: skip
 
     def _powers(
@@ -134,12 +147,13 @@ class _Reader:
         return list(channels), codes[of_row]
 
     def _channel(self, node: str, name: str) -> str | None:
-        channel = channel_of(name)
-        if channel == WHOLE_NODE and self.whole.setdefault(node, name) != name:
-            self._tell(f"{name}: not used where {self.whole[node]} says the node's power too")
-            return None
+        channel = self.renamed.get(name.casefold()) or channel_of(name)
         if channel is None:
-            self._tell(f"{name}: not used, for it is no power that a node draws by itself")
+            self._tell(f"{name}: not used, for {_why_not(name)}")
+        elif (first := self.counts.setdefault((node, channel), name)) != name:
+            whose = "the node's power" if channel == WHOLE_NODE else channel
+            self._tell(f"{name}: not used where {first} says {whose} too")
+            return None
         return channel
 
     def _tell(self, text: str) -> None:
@@ -151,14 +165,23 @@ class _Reader:
         """The time of each row by the last stamp above it, else ``--at``."""
         at_ms = self.options.at_ms
         instants = [utc_text(at_ms) if text == _NOT_SAID and at_ms is not None else text for text in texts]
-        return parse_times(
-            as_iso(pa.array(instants, pa.string())).take(pa.array(code)), self.options.time_zone, self.now_ms
-        )
+        zone = self.options.time_zone
+        return parse_times(as_iso(pa.array(instants, pa.string()), zone).take(pa.array(code)), zone, self.now_ms)
+
+
+def _why_not(name: str) -> str:
+    if _LEFT_OUT.fullmatch(_plain(name)):
+        return "it is no power that a node draws by itself"
+    return f'its name does not say what it measures: --rename "{name}=node" reads it as the node\'s power'
+
+
+def _plain(name: str) -> str:
+    return " ".join(re.sub(r"[_\s]+", " ", name).casefold().split())
 
 
 def channel_of(name: str) -> str | None:
     """The channel of a power sensor by its name; None where it is none of the node's own."""
-    plain = " ".join(re.sub(r"[_\s]+", " ", name).casefold().split())
+    plain = _plain(name)
     if plain in _OF_NODE:
         return WHOLE_NODE
     if _LEFT_OUT.fullmatch(plain):
@@ -172,7 +195,7 @@ def channel_of(name: str) -> str | None:
 def _chunks(source: Source, options: ParseOptions, now_ms: int, block_bytes: int) -> Iterator[PowerChunk]:
     maker = ChunkMaker(source)
     node = options.node or dated_name(source.name) or _NOT_SAID
-    reader = _Reader(options, now_ms, node, _NOT_SAID)
+    reader = _Reader(options, now_ms, node, _NOT_SAID, renamed=_renamed(source, options))
     for block in line_blocks(source, block_bytes):
         rows, refusals = reader.rows(block)
         maker.warnings += reader.untold
@@ -186,3 +209,11 @@ def _in_order(stamps: list[str], at: IntArray, files: IntArray) -> list[str]:
     places = np.concatenate([at, files])
     texts = [*stamps, *[_NOT_SAID] * len(files)]
     return [texts[i] for i in np.argsort(places, kind="stable").tolist()]
+
+
+def _renamed(source: Source, options: ParseOptions) -> dict[str, str]:
+    """Sensors and the channels that they are by ``--rename``."""
+    wrong = next((name for _, name in options.rename if not _CHANNEL.fullmatch(name)), None)
+    if wrong is not None:
+        raise UnusableFile(f"{source.name}: --rename: {wrong!r} is no channel; give one such as node, cpu0 or psu1")
+    return {sensor.casefold(): channel for sensor, channel in options.rename}

@@ -12,7 +12,7 @@ from typing import TypeVar
 from measurements.domain.hostlist import HostlistError, expand
 from measurements.domain.slurm import JobId, JobIdKind, State, UnknownState, parse_state
 from measurements.domain.units import MS_PER_S
-from measurements.parsers.records import JobChunk, JobRecord, NodeShare, Refusal
+from measurements.parsers.records import JobChunk, JobRecord, NodeShare, Refusal, UnusableFile
 from measurements.parsers.source import TEXT_LIMIT, Source
 from measurements.parsers.times import AmbiguousTime, TimeRefused, check_range, decide_by_elapsed, instant_candidates
 
@@ -21,9 +21,12 @@ CHUNK_SHARES = 100_000  # a row may name 65 536 nodes: what a chunk holds is bou
 NAME_LIMIT = 1_024  # characters of a job name that are kept
 COMMENT_LIMIT = 1 << 16
 WORD_LIMIT = 255  # of user, account, partition and the like
+_LONGEST_S = 2**40
 COUNT_LIMIT = 2**31 - 1  # of CPUs and GPUs: what a database integer holds
 LATEST_MS = 4_102_444_800_000  # 2100-01-01: "now" where the caller has no clock
 _NOT_SAID = frozenset({"", "unknown", "none", "none assigned", "n/a", "(null)", "0", "null"})
+
+REFUSALS_LIMIT = 100_000  # of a file that is kept as a whole: no list of anything has more broken lines
 
 Row = TypeVar("Row")
 
@@ -34,6 +37,12 @@ class RowRefused(ValueError):
     def __init__(self, reason: str, detail: object = "") -> None:
         super().__init__(str(detail))
         self.reason = reason
+
+
+def require_few(count: int, name: str) -> None:
+    """A file of broken lines alone is none of this kind; to keep them all would take memory without end."""
+    if count > REFUSALS_LIMIT:
+        raise UnusableFile(f"{name}: more than {REFUSALS_LIMIT} broken lines; is it a file of this kind?")
 
 
 @dataclass(slots=True)
@@ -71,6 +80,8 @@ def chunked(
             if isinstance(row, RowRefused):
                 raise row
             record = parse(line, row)
+            if record is not None:
+                require_storable(record)
         except RowRefused as refused:
             chunk.refusals.append(Refusal(refused.reason, line, str(refused)[:TEXT_LIMIT], text[:TEXT_LIMIT]))
             continue
@@ -98,6 +109,15 @@ def clean(text: str, limit: int = WORD_LIMIT) -> str:
     return text[:limit].replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
+def require_storable(record: JobRecord) -> None:
+    """Counts beyond the integers of a database refuse the row."""
+    counts = (record.cpus, record.gpus, record.het_offset)
+    if any(count is not None and count > COUNT_LIMIT for count in counts):
+        raise RowRefused("out of range", f"cpus, gpus or component {counts}: at most {COUNT_LIMIT}")
+    if record.time_limit_s is not None and record.time_limit_s > _LONGEST_S:
+        record.time_limit_s = None  # no limit that anybody meant
+
+
 def name_job(record: JobRecord, job: JobId) -> None:
     """Set what a job id says: array, het job, SLUID, and the raw id where the id is one."""
     if job.kind is JobIdKind.JOB:
@@ -121,9 +141,12 @@ def state_of(text: str) -> State:
 def hosts_of(text: str) -> list[str]:
     """The hosts of a hostlist, or the row is refused."""
     try:
-        return expand(text)
+        hosts = expand(text)
     except HostlistError as error:
         raise RowRefused("bad hostlist", error) from error
+    if hosts and (max(map(len, hosts)) > WORD_LIMIT or not text.strip().isprintable() or "\ufffd" in text):
+        raise RowRefused("bad hostlist", f"a name is no printable text of at most {WORD_LIMIT} characters")
+    return hosts
 
 
 # --- times ------------------------------------------------------------------------------------------------------------
@@ -165,7 +188,13 @@ def _candidates(text: str, zone: tzinfo | None) -> tuple[int, ...]:
 
 
 def run_times(
-    submits: tuple[int, ...], starts: tuple[int, ...], ends: tuple[int, ...], wall_s: float | None, *, ended: bool
+    submits: tuple[int, ...],
+    starts: tuple[int, ...],
+    ends: tuple[int, ...],
+    wall_s: float | None,
+    *,
+    ended: bool,
+    now_ms: int = LATEST_MS,
 ) -> RunTimes:
     """The times of a run from the instants its fields can mean.
 
@@ -176,12 +205,20 @@ def run_times(
     if not ended:
         ends = ()
     elif wall_s is not None and starts and not ends:
-        ends = tuple(start + round(wall_s * MS_PER_S) for start in starts)
+        ends = _checked((start + round(wall_s * MS_PER_S) for start in starts), now_ms)
     elif wall_s and ends and not starts:
-        starts = tuple(end - round(wall_s * MS_PER_S) for end in ends)
+        starts = _checked((end - round(wall_s * MS_PER_S) for end in ends), now_ms)
     start_ms, end_ms = _start_and_end(_behind(submits, starts), ends, wall_s)
     before = [submit for submit in submits if start_ms is None or submit <= start_ms] or list(submits)
     return RunTimes(before[0] if len(before) == 1 else None, start_ms, end_ms)
+
+
+def _checked(instants: Iterable[int], now_ms: int) -> tuple[int, ...]:
+    """Instants that an elapsed time leads to, if none lies before all logs or ahead of now."""
+    try:
+        return tuple(check_range(instant, now_ms) for instant in instants)
+    except TimeRefused as refused:
+        raise RowRefused(refused.reason, f"{refused} by its elapsed time") from refused
 
 
 def _behind(submits: tuple[int, ...], starts: tuple[int, ...]) -> tuple[int, ...]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
 
 from measurements.parsers.decompress import BrokenStream, decompressed
+from measurements.parsers.json_text import storable
 from measurements.parsers.source import Source
 
 READ_BYTES = 1 << 16
 MEMBER_LIMIT_CHARS = 32 << 20  # of one member of the list, or of what stands beside the list
-_BLANK = " \t\n\r"
+_BLANKS = re.compile(r"[ \t\n\r]*")
 _WORDS = ("true", "false", "null", "NaN", "-Infinity")
 _DECODER = json.JSONDecoder()
 
@@ -84,8 +86,8 @@ class _Text:
     def peek(self) -> str:
         """The next character that is not blank; empty at the end."""
         while True:
-            while self._at < len(self._held) and self._held[self._at] in _BLANK:
-                self._at += 1
+            blank = _BLANKS.match(self._held, self._at)
+            self._at = blank.end() if blank else self._at
             if self._at < len(self._held):
                 return self._held[self._at]
             if not self._more():
@@ -109,8 +111,8 @@ class _Text:
                 self._require_more(error)
                 continue
             if end < len(self._held) or not self._more():  # at the very end of the text a number may go on
-                self._at = end
-                return value
+                text, self._at = self._held[self._at : end], end
+                return storable(value, text)
 
     def _require_more(self, error: Exception) -> None:
         if isinstance(error, RecursionError):

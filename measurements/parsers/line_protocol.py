@@ -16,13 +16,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from measurements.domain.units import FloatArray, IntArray
+from measurements.parsers.body import Body
+from measurements.parsers.chunks import EMPTY
 from measurements.parsers.line_table import LineBlock, as_mask, lines_of
 from measurements.parsers.mapping_rules import Action
 from measurements.parsers.mappings import load_mappings
 from measurements.parsers.openmetrics import NO_TIME, NO_TIME_CURE
 from measurements.parsers.records import ParseOptions, PowerChunk, Refusal, UnusableFile
 from measurements.parsers.series import Catalogue, SeriesSamples
-from measurements.parsers.series_texts import REMEMBERED_TEXTS, CodeCache, finished
+from measurements.parsers.series_texts import REMEMBERED_TEXTS, CodeCache, finished, is_long
 from measurements.parsers.source import BLOCK_BYTES, Source
 from measurements.parsers.times import ms_from_ns
 
@@ -56,6 +58,16 @@ def read(source: Source, options: ParseOptions, now_ms: int, block_bytes: int = 
         chunk = reader.chunk(block, now_ms, first)
         yield replace(chunk, refusals=[*chunk.refusals, *source.take_refusals()])
     yield finished(catalogue, source)
+
+
+def chunks(body: bytes, catalogue: Catalogue, precision: str, now_ms: int) -> Iterator[PowerChunk]:
+    """The power samples of what somebody sent, block by block; lines without a time are of now."""
+    source, told = Body(body), set[int]()
+    reader = LineProtocol(catalogue, precision, at_ms=now_ms)
+    for first, block in source.blocks() if body.strip() else ():
+        yield reader.chunk(block, now_ms, first, told)
+    if refused := source.take_refusals():
+        yield replace(EMPTY, refusals=refused)
 
 
 class LineProtocol:
@@ -131,10 +143,10 @@ class LineProtocol:
         for row, name, text in texts:
             known = self._fields_of(name)
             at, before = 0, len(found)
-            for match in _FIELD.finditer(text):
+            while match := _FIELD.match(text, at):  # never searched for: that takes the square of a long word
                 field, value = match.groups()
                 number = _number(value)
-                if match.start() != at or (number is None and not _WORD.match(value)):
+                if number is None and not _WORD.match(value):
                     break
                 at = match.end()
                 if number is None:
@@ -152,6 +164,8 @@ class LineProtocol:
 
     def _fields_of(self, series: str) -> dict[str, int]:
         """The fields of a series that were seen: their codes, _NOT_READ for those that are not read."""
+        if is_long(series):
+            return {}
         if len(self._fields) >= REMEMBERED_TEXTS:
             self._fields.clear()
         return self._fields.setdefault(series, {})

@@ -9,11 +9,9 @@ from typing import Any
 
 from measurements.domain.units import Kind
 from measurements.parsers.mapping_rules import Action, Hosts, MappingFault, Rule
+from measurements.parsers.mapping_units import ENERGY, POWER
 from measurements.parsers.records import ChannelFacts
 
-# mW in one unit of power, µJ in one unit of energy
-_POWER = {"W": 1e3, "mW": 1.0, "uW": 1e-3, "µW": 1e-3, "kW": 1e6, "MW": 1e9}
-_ENERGY = {"J": 1e6, "mJ": 1e3, "uJ": 1.0, "µJ": 1.0, "kJ": 1e9, "MJ": 1e12, "Wh": 3.6e9, "kWh": 3.6e12}
 _TABLES = ("about", "node", "series", "ignore", "refuse", "gpu_index")
 NODE_KEYS = ("labels", "strip_port", "strip_domain", "strip_suffixes", "names")
 _MATCH_KEYS = ("metric", "metric_like", "where")
@@ -155,10 +153,10 @@ def _told(entry: _Entry, action: Action) -> Rule:
 
 def _unit(entry: _Entry) -> tuple[Kind, float]:
     unit, said = entry.needed("unit"), entry.get("kind", str, "")
-    known = _POWER | _ENERGY
+    known = POWER | ENERGY
     if unit not in known:
         raise entry.fault("unit", f"{unit!r} is none that is known", f"one of {', '.join(known)}")
-    kind = Kind.GAUGE if unit in _POWER else Kind.COUNTER
+    kind = Kind.GAUGE if unit in POWER else Kind.COUNTER
     if said and said not in list(Kind):
         raise entry.fault("kind", f"{said!r} is neither gauge nor counter", "leave it out: the unit decides")
     if said and said != kind:
@@ -171,7 +169,11 @@ def _channel(entry: _Entry) -> str:
     channel = entry.needed("channel")
     if not _CHANNEL.fullmatch(channel):
         raise entry.fault("channel", f"{channel!r} is no name", 'as in "node", "cpu{package}", "gpu{gpu}"')
-    if any(spec or conversion for _, _, spec, conversion in Formatter().parse(channel)):
+    try:
+        plain = not any(spec or conversion for _, _, spec, conversion in Formatter().parse(channel))
+    except ValueError:  # braces that do not match
+        plain = False
+    if not plain:
         raise entry.fault("channel", f"{channel!r} has more than a label's name in braces", "write the name alone")
     return channel
 

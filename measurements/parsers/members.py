@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from measurements.parsers.job_rows import WORD_LIMIT, RowRefused
+from measurements.parsers.job_rows import WORD_LIMIT, RowRefused, require_few
 from measurements.parsers.records import Refusal
 from measurements.parsers.source import TEXT_LIMIT
 
@@ -49,6 +49,7 @@ class MemberList:
     def refuse(self, line: int, refused: RowRefused, text: str) -> None:
         """A line that is not taken."""
         self.refusals.append(Refusal(refused.reason, line, str(refused)[:TEXT_LIMIT], text[:TEXT_LIMIT]))
+        require_few(len(self.refusals), "the list of people")
 
 
 def word(value: str, what: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 
 from measurements.parsers.csv_rows import Fields, csv_rows, fields_of, first_row, header
-from measurements.parsers.job_rows import Lines, RowRefused
+from measurements.parsers.job_rows import Lines, RowRefused, clean
 from measurements.parsers.members import MEMBERS_LIMIT, ROLES, MemberList, MemberRecord, ProjectRecord, word
 from measurements.parsers.records import UnusableFile
 from measurements.parsers.source import Source
@@ -48,7 +48,7 @@ def _project(line: int, row: Fields) -> ProjectRecord:
     parent = row.get("parent") or None
     if parent == name:
         raise RowRefused("below itself", f"{name} cannot lie below {name}; leave parent empty")
-    return ProjectRecord(line, name, word(parent, "parent") if parent else None, (row.get("title") or None))
+    return ProjectRecord(line, name, word(parent, "parent") if parent else None, clean(row.get("title", "")) or None)
 
 
 def _member(line: int, row: Fields) -> MemberRecord | None:

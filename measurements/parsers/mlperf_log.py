@@ -25,6 +25,7 @@ from measurements.parsers.tar_text import node_of_path
 from measurements.parsers.times import times_from_epoch
 
 _LINE = r"^:::MLLOG +\{.*\}$"
+_METADATA_FIRST = r'"metadata": *\{.*\}.*"(?:key|value|time_ms)":'
 _TIME = r'"time_ms": *(?P<it>-?[0-9.eE+]+)'
 _KEY = r'"key": *"(?P<it>[^"]*)"'
 _VALUE = r'"value": *"?(?P<it>[^,"}]*)'
@@ -53,15 +54,15 @@ def read(source: Source, options: ParseOptions, now_ms: int, block_bytes: int = 
 
 def _factor(source: Source, block_bytes: int) -> tuple[float, list[str]]:
     """What the readings are multiplied with, 1 where nothing is said; the first that is said counts."""
+    said: dict[float, None] = {}
     for block in line_blocks(source, block_bytes):
-        said = block.picked(as_mask(pc.match_substring(block.texts, "conversion_eff")))
-        values, _ = numbers(_field(said, _VALUE))
-        good = values[(values > 0) & (values <= _MOST_FACTOR)]
-        if len(good):
-            source.take_refusals()
-            return float(good[0]), [f"readings times {good[0]:g}, the log's conversion_eff"]
+        lines = block.picked(as_mask(pc.match_substring(block.texts, "conversion_eff")))
+        values, _ = numbers(_field(lines, _VALUE))
+        said |= dict.fromkeys(values[~np.isnan(values)].tolist())
     source.take_refusals()  # they are told when the readings are read
-    return 1.0, []
+    good = [value for value in said if 0 < value <= _MOST_FACTOR]
+    others = [f"conversion_eff {value:g}: not used" for value in said if value not in good[:1]]
+    return (good[0], [f"readings times {good[0]:g}, the log's conversion_eff", *others]) if good else (1.0, others)
 
 
 def _field(block: LineBlock, pattern: str) -> pa.Array:
@@ -70,7 +71,9 @@ def _field(block: LineBlock, pattern: str) -> pa.Array:
 
 
 def _rows(block: LineBlock, node: str, options: ParseOptions, factor: float, now_ms: int) -> tuple[Rows, list[Refusal]]:
+    # What a line says of itself stands before its metadata, in which anything may stand.
     is_log = as_mask(pc.match_substring_regex(block.texts, _LINE))
+    is_log &= ~as_mask(pc.match_substring_regex(block.texts, _METADATA_FIRST))
     refusals = block.refused("unreadable line", "no :::MLLOG line", ~is_log & ~block.blank)
     block = block.picked(is_log)
     key = _field(block, _KEY)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from measurements.parsers.csv_rows import Fields, csv_rows, fields_of, header, split_quoted
-from measurements.parsers.job_rows import Clock, Lines, RowRefused, clean, hosts_of
+from measurements.parsers.job_rows import Clock, Lines, RowRefused, clean, hosts_of, require_few
 from measurements.parsers.records import ParseOptions, Refusal, UnusableFile
 from measurements.parsers.source import TEXT_LIMIT, Source
 
@@ -21,6 +21,7 @@ STATES_LIMIT = 1_000_000  # of one file
 _REQUIRED = ("node", "start", "end", "state")
 _OPTIONAL = ("reason", "cluster", "user")
 _SACCTMGR = {"nodename": "node", "timestart": "start", "timeend": "end"}  # what sacctmgr calls them
+_STATE = re.compile(r"(?:.*[A-Z_])?", re.DOTALL)  # without the signs behind it
 _OFF_SUFFIX = frozenset("~%")
 _REASON_LIMIT = 1_024
 
@@ -62,6 +63,7 @@ def read_states(source: Source, options: ParseOptions, off_states: Collection[st
             records += _records(line, fields_of(columns, row), clock, off)
         except RowRefused as refused:
             refusals.append(Refusal(refused.reason, line, str(refused)[:TEXT_LIMIT], text[:TEXT_LIMIT]))
+            require_few(len(refusals), source.name)
         if len(records) > STATES_LIMIT:
             raise UnusableFile(f"{source.name}: more than {STATES_LIMIT} states; give a shorter period")
     refusals += source.take_refusals()
@@ -129,4 +131,10 @@ def is_off(state: str, off_states: Collection[str] = ()) -> bool:
 def _is_off(state: str, off: Collection[str]) -> bool:
     """``DOWN*+POWERED_DOWN``, ``IDLE~``: words joined by plus signs, each with signs of what else holds."""
     words = state.upper().split("+")
-    return any(re.sub(r"[^A-Z_]+$", "", word) in off or bool(_OFF_SUFFIX & set(word[-2:])) for word in words)
+    return any(_said(word) in off or bool(_OFF_SUFFIX & set(word[-2:])) for word in words)
+
+
+def _said(word: str) -> str:
+    """A word without the signs behind it."""
+    found = _STATE.match(word)
+    return found[0] if found else ""

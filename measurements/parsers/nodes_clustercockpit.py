@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from measurements.parsers.job_rows import COUNT_LIMIT, RowRefused, clean, hosts_of
-from measurements.parsers.nodes_csv import Nodes
+from measurements.parsers.json_text import loads
+from measurements.parsers.nodes_csv import THREADS_LIMIT, TYPE_LIMIT, Nodes
 from measurements.parsers.records import NodeRecord, ParseOptions, Refusal, UnusableFile
 from measurements.parsers.source import Source
 
@@ -35,7 +35,7 @@ def read_nodes(source: Source, options: ParseOptions) -> Nodes:
 
 def _subclusters(source: Source) -> list[Any]:
     try:
-        cluster = json.loads(source.read_all())
+        cluster = loads(source.read_all())
     except (ValueError, RecursionError) as error:
         raise UnusableFile(f"{source.name}: no JSON ({str(error)[:200]}); copy the file anew") from error
     subclusters = cluster.get("subClusters") if isinstance(cluster, dict) else None
@@ -51,15 +51,16 @@ def _records(place: int, subcluster: Any) -> list[NodeRecord]:
     topology = subcluster.get("topology")
     accelerators = topology.get("accelerators") if isinstance(topology, dict) else None
     gpus = [entry for entry in accelerators if isinstance(entry, dict)] if isinstance(accelerators, list) else []
+    threads = _whole(subcluster.get("threadsPerCore")) or 0
     models = dict.fromkeys(str(gpu.get("model") or gpu.get("type") or "") for gpu in gpus)
     return [
         NodeRecord(
             line=place,
             node=host,
-            node_type=clean(subcluster["name"]),
+            node_type=clean(subcluster["name"], TYPE_LIMIT),
             cpus=_cpus(subcluster),
             gpus=len(gpus),
-            threads_per_core=_whole(subcluster.get("threadsPerCore")),
+            threads_per_core=threads if 0 < threads <= THREADS_LIMIT else None,
             cpu_model=clean(str(subcluster.get("processorType") or "").strip()),
             gpu_model=clean("/".join(model for model in models if model)),
         )

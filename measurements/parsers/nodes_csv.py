@@ -8,7 +8,7 @@ a row of another ``level``; ``parent`` names the meter above.
 from __future__ import annotations
 
 from measurements.parsers.csv_rows import Fields, csv_rows, fields_of, first_row, header, number, whole_number
-from measurements.parsers.job_rows import Clock, Lines, RowRefused, clean, hosts_of
+from measurements.parsers.job_rows import Clock, Lines, RowRefused, clean, hosts_of, require_few
 from measurements.parsers.records import NodeRecord, ParseOptions, Refusal, UnusableFile
 from measurements.parsers.source import TEXT_LIMIT, Source
 
@@ -17,6 +17,7 @@ OPTIONAL = (
     *("cpus", "gpus", "threads_per_core", "cpu_model", "gpu_model", "memory_gib"),
     *("idle_w", "rated_w", "ceiling_w", "floor_w", "gpu_idle_w", "valid_from", "level", "parent"),
 )
+TYPE_LIMIT, THREADS_LIMIT = 128, 2**15 - 1  # characters of a type's name, and threads per core, that can be stored
 LEVELS = ("node", "chassis", "rack", "infrastructure", "facility")
 
 NODES_LIMIT = 200_000  # of one file
@@ -44,6 +45,7 @@ def read_nodes(source: Source, options: ParseOptions) -> Nodes:
                 _add(records, record)
         except RowRefused as refused:
             refusals.append(Refusal(refused.reason, line, str(refused)[:TEXT_LIMIT], text[:TEXT_LIMIT]))
+            require_few(len(refusals), source.name)
     refusals += source.take_refusals()
     return list(records.values()), sorted(refusals, key=lambda refusal: refusal.line), warnings
 
@@ -61,6 +63,10 @@ def _records(line: int, row: Fields, clock: Clock) -> list[NodeRecord]:
     hosts = hosts_of(row["node"])
     if not hosts or not row["node_type"]:
         raise RowRefused("node or node_type missing")
+    if len(row["node_type"]) > TYPE_LIMIT or (whole_number(row, "threads_per_core") or 0) > THREADS_LIMIT:
+        raise RowRefused(
+            "out of range", f"node_type has {TYPE_LIMIT} characters, threads_per_core {THREADS_LIMIT} at most"
+        )
     valid_from = clock.instants(row.get("valid_from", ""))
     if len(valid_from) > 1:
         raise RowRefused("ambiguous local time", f"{row['valid_from']}: give it with an offset")
@@ -84,7 +90,7 @@ def _records(line: int, row: Fields, clock: Clock) -> list[NodeRecord]:
             floor_w=number(row, "floor_w"),
             gpu_idle_w=number(row, "gpu_idle_w"),
             level=level,
-            parent=row.get("parent", "").strip(),
+            parent=clean(row.get("parent", "")),
             valid_from_ms=valid_from[0] if valid_from else None,
         )
         for host in hosts

@@ -2,7 +2,8 @@
 
 The unit stands in the header and, without ``nounits``, in each cell; ``[N/A]`` and its kin are missing. The clock is
 local, without a zone. The lines name GPUs by index or UUID at best, and no node: ``--node`` says it. Of several powers
-``power.draw`` is read, which is what the tool shows; ``power.draw.instant`` and ``.average`` are other views of it.
+``power.draw`` is read, which is what the tool shows; ``power.draw.instant`` and ``.average`` are other views of it,
+read where the first lines say nothing else.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from measurements.domain.units import BoolArray, Kind
 from measurements.parsers.chunks import ChunkMaker, Codes, Rows
 from measurements.parsers.clock_texts import as_iso
 from measurements.parsers.facts import with_facts
-from measurements.parsers.line_table import LineBlock, as_mask, cells_of, coded, line_blocks, numbers, without_unit
+from measurements.parsers.line_table import LineBlock, as_mask, cells_of, coded, lines_of, numbers, without_unit
 from measurements.parsers.records import ChannelFacts, ParseOptions, PowerChunk, Refusal, UnusableFile
 from measurements.parsers.source import BLOCK_BYTES, Source
 from measurements.parsers.times import Times, parse_times, times_from_epoch
 
 _POWERS = ("power.draw", "power.draw.average", "power.draw.instant")  # the first that there is
 _FIRST_LINES = 20  # messages of the driver may come before the header
+_WITH_UNIT = r"(?i) W$"
 _INDEX = r"^(?:0|[1-9]\d{0,2})$"
 _UUID = r"^[A-Za-z]+-[0-9A-Fa-f-]{8,80}$"
 
@@ -40,6 +42,7 @@ class _Header:
     time: int | None
     index: int | None
     uuid: int | None
+    note: str = ""
 
 
 def matches(head: str) -> bool:
@@ -58,10 +61,11 @@ def _chunks(
     source: Source, options: ParseOptions, now_ms: int, block_bytes: int, gpus: dict[tuple[str, str], str]
 ) -> Iterator[PowerChunk]:
     header = _header(source, options)
-    maker = ChunkMaker(source)
-    for block in line_blocks(source, block_bytes):
+    maker = ChunkMaker(source, warnings=[header.note] if header.note else [])
+    for first, raw in source.blocks(block_bytes):
+        block, cut = _without_cut_line(lines_of(raw, first), header, ends=raw.endswith(b"\n"))
         rows, refusals = _rows(block, header, options, now_ms, gpus)
-        yield from maker.make(rows, block.raw, refusals)
+        yield from maker.make(rows, block.raw, [*refusals, *cut])
     yield from maker.finish()
 
 
@@ -69,11 +73,33 @@ def _find(lines: Sequence[str]) -> _Header | None:
     """The header among the first lines."""
     for number, line in enumerate(lines[:_FIRST_LINES], start=1):
         names = [cell.strip().partition(" [")[0].casefold().removeprefix("gpu_") for cell in line.split(",")]
-        power = next((names.index(name) for name in _POWERS if name in names), None)
-        if power is not None:
-            others = [names.index(name) if name in names else None for name in ("timestamp", "index", "uuid")]
-            return _Header(number, line.strip(), len(names), power, *others)
+        powers = [names.index(name) for name in _POWERS if name in names]
+        if powers:
+            time, index, uuid = (
+                names.index(name) if name in names else None for name in ("timestamp", "index", "uuid")
+            )
+            power = _said(lines[number:], powers, len(names))
+            note = "" if power == powers[0] else f"{names[power]} is read: {names[powers[0]]} says nothing"
+            return _Header(number, line.strip(), len(names), power, time, index, uuid, note)
     return None
+
+
+def _said(lines: Sequence[str], powers: Sequence[int], width: int) -> int:
+    """Of several powers the first that has a number in the lines at hand, else the first."""
+    rows = [cells for line in lines if len(cells := line.split(",")) == width]
+    return next((power for power in powers if any(row[power].strip()[:1].isdigit() for row in rows)), powers[0])
+
+
+def _without_cut_line(block: LineBlock, header: _Header, *, ends: bool) -> tuple[LineBlock, list[Refusal]]:
+    """A block without its last line if a copy cut that short: 18 of ``187.80 W`` would be a power too."""
+    texts = block.texts
+    if ends or not len(texts) or header.power != header.width - 1:
+        return block, []
+    with_unit = as_mask(pc.match_substring_regex(texts, _WITH_UNIT))
+    if not str(texts[-1])[-1:].isdigit() or not with_unit[:-1].any():
+        return block, []
+    last = np.arange(len(texts)) == len(texts) - 1
+    return block.picked(~last), block.refused("unreadable line", "the file ends within it: copy it anew", last)
 
 
 def _header(source: Source, options: ParseOptions) -> _Header:
@@ -166,4 +192,4 @@ def _last_of_each(code: Codes) -> np.ndarray:
 def _times(columns: list[pa.Array], header: _Header, options: ParseOptions, now_ms: int) -> Times:
     if header.time is None:
         return times_from_epoch(np.full(len(columns[0]), (options.at_ms or 0) / 1000), now_ms)
-    return parse_times(as_iso(columns[header.time]), options.time_zone, now_ms)
+    return parse_times(as_iso(columns[header.time], options.time_zone), options.time_zone, now_ms)

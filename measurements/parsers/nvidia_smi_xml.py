@@ -36,7 +36,9 @@ class _Gpu:
 
     @property
     def draw(self) -> tuple[str, int] | None:
-        return next((self.words[name] for name in _DRAWS if name in self.words), None)
+        """The first that says something, else the first."""
+        said = [self.words[name] for name in _DRAWS if name in self.words]
+        return next((one for one in said if one[0][:1].isdigit()), said[0] if said else None)
 
 
 @dataclass(slots=True)
@@ -113,7 +115,7 @@ def _snapshot(document: bytes, first_line: int) -> _Snapshot:
         text.clear()
 
     def entity(*_declared: object) -> None:
-        raise _Unwanted
+        raise _Unwanted("it declares entities, which nvidia-smi never does")
 
     parser.StartElementHandler, parser.EndElementHandler = begin, end
     parser.CharacterDataHandler, parser.EntityDeclHandler = text.append, entity
@@ -179,4 +181,4 @@ def _times(text: str, count: int, options: ParseOptions, now_ms: int) -> Times:
     """The time of a snapshot, for each of its GPUs."""
     if not text and options.at_ms is not None:
         return times_from_epoch(np.full(count, options.at_ms / 1000), now_ms)
-    return parse_times(as_iso(pa.array([text] * count, pa.string())), options.time_zone, now_ms)
+    return parse_times(as_iso(pa.array([text] * count, pa.string()), options.time_zone), options.time_zone, now_ms)

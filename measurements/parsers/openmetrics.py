@@ -32,7 +32,9 @@ _LINE = (
     r"^(?P<series>[a-zA-Z_:][a-zA-Z0-9_:]*[ \t]*(?:" + _LABELS + r")?|" + _LABELS + r")"
     r"[ \t]+(?P<value>[^ \t#]+)(?:[ \t]+(?P<time>[^ \t#]+))?(?:[ \t]+#.*)?$"
 )
-_FIRST_LINE = re.compile(r"(?:[a-zA-Z_:][a-zA-Z0-9_:]*[ \t]*)?" + _LABELS + r"[ \t]+[-+0-9.eEInfNa]+(?:[ \t]+[0-9.]+)?")
+_FIRST_LINE = re.compile(
+    r"(?:[a-zA-Z_:][a-zA-Z0-9_:]*[ \t]*)?" + _LABELS + r"[ \t]+[-+0-9.eEInfNa]+(?:[ \t]+[0-9.]+)?(?:[ \t]+#.*)?"
+)
 _ABOUT = re.compile(r"# (?:HELP|TYPE|UNIT) [a-zA-Z_:]")
 _LABEL = re.compile(
     r'\s*(?:(?P<label>[a-zA-Z_][a-zA-Z0-9_.-]*|"(?:[^"\\]|\\.)*")\s*=\s*)?"(?P<value>(?:[^"\\]|\\.)*)"\s*(?:,|$)'

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -43,7 +44,7 @@ _ARROW_NAME = pa.dictionary(pa.int32(), pa.string())
 
 def matches(head: str) -> bool:
     """Whether a text begins like a power CSV; a wide table must also show numbers in its first row."""
-    lines = [line for line in head.splitlines() if line.strip() and not _EXCEL_HINT.fullmatch(line.encode())][:2]
+    lines = header_lines(head, 2)
     try:
         layout = find_layout(lines[0], ParseOptions(node="any"), "")
         if layout.is_long or len(lines) < 2:
@@ -55,6 +56,12 @@ def matches(head: str) -> bool:
         return True  # who reads it says how to name them
     except (UnusableFile, csv.Error, IndexError):
         return False
+
+
+def header_lines(head: str, count: int) -> list[str]:
+    """The first lines of a text that say something: the header and what follows it."""
+    lines = (line for line in head.splitlines() if line.strip() and not _EXCEL_HINT.fullmatch(line.encode()))
+    return list(islice(lines, count))
 
 
 def read(source: Source, options: ParseOptions, now_ms: int, block_bytes: int = BLOCK_BYTES) -> Iterator[PowerChunk]:
@@ -113,7 +120,7 @@ class _Reader:
         cells = block[: block.find(b"\n") + 1 or len(block)].decode("utf-8", errors="replace").split('"')
         kind = self._time_kind("".join(cells))
         lines = newlines(block) + (not block.endswith(b"\n"))
-        if kind is None or not _is_plain(block):
+        if kind is None or not _is_plain(block) or not _quotes_end_cells(block, self.layout.delimiter):
             return None
         decimals = ",." if self.layout.delimiter != "," and b"," in block else "."
         for decimal in decimals:
@@ -203,6 +210,16 @@ def _is_plain(block: bytes) -> bool:
     if b"\0" in block or (b'"' in block and block.count(b'"') % 2):
         return False
     return b"\r" not in block or block.count(b"\r") == block.count(b"\r\n") + (block.endswith(b"\r"))
+
+
+def _quotes_end_cells(block: bytes, delimiter: str) -> bool:
+    """Whether each quoted cell is quoted as a whole: pyarrow reads ``"n1"7`` as n17, a name that is not there."""
+    if b'"' not in block:
+        return True
+    data = np.frombuffer(b"\n" + block + b"\n", np.uint8)
+    quotes = np.flatnonzero(data == ord('"'))
+    edges = np.frombuffer(f'{delimiter}\r\n"'.encode(), np.uint8)  # a quote beside a quote is one that is doubled
+    return bool(np.isin(data[quotes[::2] - 1], edges).all() and np.isin(data[quotes[1::2] + 1], edges).all())
 
 
 def _header(source: Source, blocks: Iterator[tuple[int, bytes]]) -> tuple[int, str, bytes]:

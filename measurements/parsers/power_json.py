@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from measurements.parsers import power_csv
-from measurements.parsers.body import Body
+from measurements.parsers.body import Body, json_object
 from measurements.parsers.facts import with_facts
 from measurements.parsers.records import ChannelFacts, ParseOptions, PowerChunk, Refusal, UnusableFile
 
@@ -28,7 +27,7 @@ _TEXT_LIMIT = 500
 
 def read(body: bytes, now_ms: int) -> list[PowerChunk]:
     """The samples of a body; raises UnusableFile where it is not of this form."""
-    document = _object(body)
+    document = json_object(body)
     samples = document.get("samples")
     if not isinstance(samples, list):
         raise UnusableFile('the body: no list "samples"')
@@ -42,16 +41,6 @@ def read(body: bytes, now_ms: int) -> list[PowerChunk]:
     if odd:
         chunks.append(replace(_EMPTY, refusals=odd))
     return list(_with_said(chunks, channels, options.node))
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as fault:
-        raise UnusableFile(f"the body: no JSON: {fault}") from fault
-    if not isinstance(document, dict):
-        raise UnusableFile("the body: no JSON object")
-    return document
 
 
 def _unit(sample: Any) -> str | None:
@@ -73,7 +62,7 @@ def _of_unit(samples: Sequence[Any], unit: str, options: ParseOptions, now_ms: i
         sample = samples[place - 1]
         writer.writerow([_cell(sample.get(name)) for name in (*_FIELDS, unit)])
     place_of = np.array([0, 0, *places], np.int64)  # by line of that CSV, whose first is the header
-    for chunk in power_csv.read(Body(text.getvalue().encode("utf-8", "replace")), options, now_ms):
+    for chunk in power_csv.read(Body(text.getvalue().encode()), options, now_ms):
         refusals = [replace(refusal, line=int(place_of[refusal.line])) for refusal in chunk.refusals]
         yield replace(chunk, line=place_of[chunk.line], refusals=refusals)
 
@@ -81,7 +70,7 @@ def _of_unit(samples: Sequence[Any], unit: str, options: ParseOptions, now_ms: i
 def _cell(value: Any) -> str:
     """A value as a cell: one line, so that lines stay samples."""
     if value is None or isinstance(value, bool | dict | list):
-        return "" if value is None else "?"
+        return "" if value is None else "\ufffd"  # as what is no text: no name, no time, no number
     return str(value).replace("\n", " ").replace("\r", " ")
 
 

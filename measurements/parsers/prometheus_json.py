@@ -25,6 +25,8 @@ from measurements.parsers.source import Source, shown
 
 CHUNK_ROWS = 200_000
 _FAR_S = 1e14
+_PARTIAL = "the answer lacks the part of a store that is away"
+_SORTED = re.compile(r'\{\s*"data"\s*:\s*\{\s*"result"\s*:\s*\[\s*\{\s*"(?:metric|values?)"\s*:')
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|nan)", re.ASCII | re.IGNORECASE)
 
 
@@ -33,6 +35,8 @@ def matches(head: str) -> bool:
     start = head.lstrip()[:4096]
     if not start.startswith("{"):
         return False
+    if _SORTED.match(start):  # what names the kind of answer may stand behind it
+        return True
     return bool(re.search(r'"resultType"\s*:|"errorType"\s*:', start)) and '"status"' in head
 
 
@@ -62,9 +66,11 @@ def fault_of(answer: dict[str, Any]) -> str:
 
 
 def told_with(answer: dict[str, Any]) -> list[str]:
-    """What Prometheus warns of: an answer may lack a part."""
-    told = answer.get("warnings") or []
-    return [f"Prometheus warns: {str(one)[:300]}; the answer may not be whole" for one in told][:10]
+    """What Prometheus warns of, and VictoriaMetrics' word for it: an answer may lack a part."""
+    told = answer.get("warnings")
+    listed = told if isinstance(told, list) else [told] if told else []
+    warned = [f"Prometheus warns: {str(one)[:300]}; the answer may not be whole" for one in listed[:10]]
+    return [*warned, *([_PARTIAL] if answer.get("isPartial") is True else [])]
 
 
 def answer_chunks(members: Iterable[Any], catalogue: Catalogue, now_ms: int) -> Iterator[PowerChunk]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from measurements.parsers.csv_rows import split_quoted
-from measurements.parsers.detect import POWER_PARSERS, detect_power
+from measurements.parsers.detect import detect_power
 from measurements.parsers.detect_jobs import detect_jobs
 from measurements.parsers.detect_nodes import NODE_PARSERS
 from measurements.parsers.node_states import heads_states
@@ -77,8 +77,3 @@ def _jobs(source: Source, head: str) -> Recognised | None:
             return None  # it is what is left of JSON
         return Recognised(JOBS, found)
     return None
-
-
-def looks_like(content: str, name: str) -> str:
-    """By what a format is known, as a piece of it; empty where its name says all."""
-    return POWER_PARSERS[name].looks_like if content == POWER and name in POWER_PARSERS else ""

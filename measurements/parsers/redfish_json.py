@@ -7,7 +7,6 @@ the time is the reading's own (``ReadingTime``), else ``--at``. A sample's line 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,8 +20,16 @@ from measurements.domain.units import Kind
 from measurements.parsers.chunks import ChunkMaker, Rows
 from measurements.parsers.csv_lines import is_name
 from measurements.parsers.facts import with_facts
+from measurements.parsers.json_text import loads
 from measurements.parsers.records import ChannelFacts, ParseOptions, PowerChunk, Refusal, UnusableFile
-from measurements.parsers.redfish_channels import KWH_CHANNEL, channel_by_context, channel_of_member
+from measurements.parsers.redfish_channels import (
+    KWH_CHANNEL,
+    channel_by_context,
+    channel_of_member,
+    number_of,
+    part_of_path,
+)
+from measurements.parsers.series import TWO_SERIES
 from measurements.parsers.source import Source
 from measurements.parsers.tar_text import node_of_path
 from measurements.parsers.times import parse_times, utc_text
@@ -63,9 +70,10 @@ def read(source: Source, options: ParseOptions, now_ms: int) -> Iterator[PowerCh
         raise UnusableFile(f"{source.name}: neither the document nor its path names a node; name it with --node")
     found, notes = readings(document)
     if not found:
+        said = f" ({'; '.join(notes[:3])})" if notes else ""
         raise UnusableFile(
-            f"{source.name}: {str(document.get('@odata.type') or 'this resource')[:80]} holds no power; give the "
-            "chassis's Power, EnvironmentMetrics or a Sensor of type Power or EnergykWh"
+            f"{source.name}: {str(document.get('@odata.type') or 'this resource')[:80]} holds no power{said}; give "
+            "the chassis's Power, EnvironmentMetrics or a Sensor of type Power or EnergykWh"
         )
     maker = ChunkMaker(source, warnings=list(notes))
     yield from with_facts(_made(found, node, maker, options, now_ms), ChannelFacts("redfish"))
@@ -75,7 +83,8 @@ def read(source: Source, options: ParseOptions, now_ms: int) -> Iterator[PowerCh
 def readings(document: Json, depth: int = 0) -> tuple[list[Reading], list[str]]:
     """What a resource (or the members of an expanded collection) measures, and what of it is left aside, in words."""
     found, notes = _power_control(document)
-    found += _environment(document) + _sensor(document) + _supply(document)
+    sensed, unknown = _sensor(document)
+    found, notes = found + _environment(document) + sensed + _supply(document), notes + unknown
     members = document.get("Members")
     if isinstance(members, list) and depth < _DEPTH:
         for member in members:
@@ -86,14 +95,18 @@ def readings(document: Json, depth: int = 0) -> tuple[list[Reading], list[str]]:
 
 
 def _power_control(document: Json) -> tuple[list[Reading], list[str]]:
-    """PowerControl: members that name a part are parts, the others are the whole node together."""
+    """PowerControl: members that name a part are parts, the others are the whole node, or its chassis, together."""
+    place = str(document.get("@odata.id") or "").casefold()
+    part = part_of_path(place)
+    above = f"{part}{number_of(place, '')}" if part else "node"
     parts: list[Reading] = []
     whole: list[Reading] = []
     members = [member for member in _objects(document.get("PowerControl")) if "PowerConsumedWatts" in member]
     for member in members:
         channel = channel_of_member(member)
+        channel = above if channel == "node" else channel
         one = _reading(member, "PowerConsumedWatts", channel, Kind.GAUGE, 1.0)
-        (whole if channel == "node" else parts).append(one)
+        (whole if channel == above else parts).append(one)
     if len(whole) < 2:
         return whole + parts, []
     values = [one.value for one in whole]
@@ -103,12 +116,13 @@ def _power_control(document: Json) -> tuple[list[Reading], list[str]]:
     if not all(member.get("Name") for member in members if channel_of_member(member) == "node"):
         fault, known = fault or "a member of several without a name: a part or a board?", []
     total = sum(known) if len(known) == len(values) else None  # without one of them it is not the node's
-    return [Reading(names, "node", Kind.GAUGE, total, "", fault), *parts], [f"the node's power is the sum of {names}"]
+    told = f"{'the node' if above == 'node' else above}'s power is the sum of {names}"
+    return [Reading(names, above, Kind.GAUGE, total, "", fault), *parts], [told]
 
 
 def _environment(document: Json) -> list[Reading]:
     """PowerWatts and the counters beside it."""
-    channel = channel_by_context("", str(document.get("@odata.id") or ""), str(document.get("Id") or ""))
+    channel = channel_by_context("", str(document.get("@odata.id") or ""), "")
     if channel is None:
         return []
     fields = (("PowerWatts", "W"), ("EnergyJoules", "J"), ("EnergykWh", "kW.h"))
@@ -123,18 +137,22 @@ def _environment(document: Json) -> list[Reading]:
     )
 
 
-def _sensor(document: Json) -> list[Reading]:
-    """A Sensor of type Power, EnergyJoules or EnergykWh."""
+def _sensor(document: Json) -> tuple[list[Reading], list[str]]:
+    """A Sensor of type Power, EnergyJoules or EnergykWh; what is known of none of the node's parts is told."""
     unit = str(
         document.get("ReadingUnits")
         or {"Power": "W", "EnergykWh": "kW.h", "EnergyJoules": "J"}.get(str(document.get("ReadingType")), "")
     )
-    if document.get("ReadingType") not in ("Power", "EnergykWh", "EnergyJoules") or unit not in _UNITS:
-        return []
-    channel = channel_by_context(
-        str(document.get("PhysicalContext") or ""), str(document.get("@odata.id") or ""), str(document.get("Id") or "")
-    )
-    return [] if channel is None else [_reading(document, "Reading", _named(channel, unit), *_UNITS[unit])]
+    if document.get("ReadingType") not in ("Power", "EnergykWh", "EnergyJoules"):
+        return [], []
+    name = " ".join(str(document[key]) for key in ("Id", "Name") if document.get(key))[:80]
+    if unit not in _UNITS:
+        return [], [f"sensor {name}: not used, for its unit {unit[:20]!r} is none of W, J and kW.h"]
+    channel = channel_by_context(str(document.get("PhysicalContext") or ""), str(document.get("@odata.id") or ""), name)
+    if channel is None:
+        return [], [f"sensor {name}: not used, for it is no draw of the node or of a part of it that is known"]
+    shown = str(document.get("Name") or name)
+    return [_reading(document, "Reading", _named(channel, unit), *_UNITS[unit], name=shown)], []
 
 
 def _supply(document: Json) -> list[Reading]:
@@ -171,7 +189,7 @@ def _objects(value: object) -> list[Json]:
 
 def _document(source: Source) -> Json:
     try:
-        document = json.loads(source.read_all())
+        document = loads(source.read_all())
     except (ValueError, RecursionError) as error:
         raise UnusableFile(
             f"{source.name}: not valid JSON ({error}); ask the BMC again and keep its answer as it is"
@@ -202,9 +220,14 @@ def _made(
     if missing:
         maker.warnings.append(f"readings without a value (null): {missing}")
     taken: list[tuple[int, Reading]] = []
+    seen: dict[tuple[str, Kind, str], int] = {}
     for i, one in enumerate(found, start=1):
         if one.value is not None and not one.time and options.at_ms is None:
             refusals.append(Refusal("no time", i, "say when it was taken with --at", one.name))
+        elif one.value is not None and seen.setdefault((one.channel, one.kind, one.time), i) != i:
+            first = found[seen[one.channel, one.kind, one.time] - 1].name
+            detail = f"{one.channel} is {first} already: give the one that counts, in a file of its own"
+            refusals.append(Refusal(TWO_SERIES, i, detail, one.name))
         elif one.value is not None:
             taken.append((i, one))
     channels: dict[tuple[str, Kind], int] = {}

@@ -8,7 +8,9 @@ the request, from 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,11 @@ from measurements.parsers.series import Catalogue, SeriesSamples
 from measurements.parsers.series_texts import CodeCache
 
 LARGEST_BYTES = 32 << 20  # of a request that is unpacked
+MOST_PARTS = 1_000_000  # series, labels and samples of a request: two bytes may be one, and take 100 in memory
+_SIZES = {1: 8, 5: 4}  # bytes of the fields of fixed length, by wire type
+_A_SERIES = 1 << 3 | 2  # the tag of field 1, bytes
+_NO_REQUEST = "no WriteRequest of Prometheus remote write 1.0"
+_SMALL_BYTES = 1 << 20  # in a request of this size there is no harm
 _PACKAGE = "joulebook.prometheus"
 _Field = descriptor_pb2.FieldDescriptorProto
 _MESSAGES: dict[str, tuple[tuple[str, int, Any, bool, str], ...]] = {
@@ -46,11 +53,13 @@ class RemoteWrite:
         self, body: bytes, now_ms: int, told: set[int] | None = None, largest_bytes: int = LARGEST_BYTES
     ) -> PowerChunk:
         """The samples of a request; UnusableFile if it is none."""
-        request = _messages()["WriteRequest"]()
+        request, content = _messages()["WriteRequest"](), unpacked(body, largest_bytes)
+        if len(content) > _SMALL_BYTES and _is_crowded(content):
+            raise UnusableFile(f"more than {MOST_PARTS:,} series, labels and samples: send smaller requests")
         try:
-            request.ParseFromString(unpacked(body, largest_bytes))
+            request.ParseFromString(content)
         except DecodeError as error:
-            raise UnusableFile(f"no WriteRequest of Prometheus remote write 1.0 ({error})") from error
+            raise UnusableFile(f"{_NO_REQUEST} ({error})") from error
         codes: list[int] = []
         counts: list[int] = []
         times: list[int] = []
@@ -102,6 +111,41 @@ def _declared_size(body: bytes) -> int:
         if byte < 0x80:
             return size
     raise UnusableFile("no Snappy block: remote write sends Content-Encoding: snappy")
+
+
+def _is_crowded(content: bytes) -> bool:
+    """Whether a request holds more series, labels and samples than are read at once; counted before it is read."""
+    count = 0
+    for tag, start, end in _fields(content, 0, len(content)):
+        count += 1
+        if tag == _A_SERIES:
+            count += sum(1 for _ in islice(_fields(content, start, end), MOST_PARTS))
+        if count > MOST_PARTS:
+            return True
+    return False
+
+
+def _fields(content: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Tag, start and end of all of a message's fields; UnusableFile where it is none."""
+    while at < end:
+        tag, at = _varint(content, at, end)
+        kind, size = tag & 7, 0
+        if kind in (0, 2):
+            size, at = _varint(content, at, end)
+        start, at = at, at + (size if kind == 2 else _SIZES.get(kind, 0))
+        if tag < 8 or kind not in (0, *_SIZES, 2) or at > end:
+            raise UnusableFile(_NO_REQUEST)
+        yield tag, start, at
+
+
+def _varint(content: bytes, at: int, end: int) -> tuple[int, int]:
+    """A number in base 128, and where it ends; UnusableFile if it does not."""
+    value = 0
+    for place, byte in enumerate(content[at : min(at + 10, end)]):
+        value |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            return value, at + place + 1
+    raise UnusableFile(_NO_REQUEST)
 
 
 @cache

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
-from measurements.domain.slurm import JobId, JobIdKind, UnknownJobId, has_ended, parse_job_id
+from measurements.domain.slurm import JobId, JobIdKind, UnknownJobId, has_ended, is_sluid, parse_job_id
 from measurements.domain.slurm_quantities import Tres, parse_duration_s, parse_energy_j, parse_memory_bytes, parse_tres
 from measurements.parsers.job_rows import (
     COMMENT_LIMIT,
@@ -222,7 +222,7 @@ def _record(line: int, allocation: Allocation | None, clock: Clock) -> JobRecord
     wall_s = None if record.elapsed_s is None else record.elapsed_s + record.suspended_s
     ended = has_ended(state.name, end_known=bool(ends))
     starts, submits = clock.instants(row.get("start", "")), clock.instants(row.get("submit", ""))
-    times = run_times(submits, starts, ends, wall_s, ended=ended)
+    times = run_times(submits, starts, ends, wall_s, ended=ended, now_ms=clock.now_ms)
     if is_no_run(job, times, ended=ended):
         return None
     record.submit_ms, record.start_ms, record.end_ms = times.submit_ms, times.start_ms, times.end_ms
@@ -265,7 +265,8 @@ def _set_names(record: JobRecord, row: dict[str, str], job: JobId) -> None:
     raw = row.get("jobidraw", "")
     if job.kind is not JobIdKind.ARRAY and raw.isascii() and raw.isdigit() and len(raw) <= 18:
         record.raw_id = int(raw)  # rows for several tasks share theirs: they go by their id's text
-    record.sluid = clean(row.get("sluid", "") or record.sluid)
+    sluid = row.get("sluid", "")
+    record.sluid = sluid if is_sluid(sluid) else record.sluid
     record.username, record.account = clean(row.get("user", "")), clean(row.get("account", ""))
     record.name, record.cluster = clean(row.get("jobname", ""), NAME_LIMIT), clean(row.get("cluster", ""))
     record.partition, record.qos = clean(row.get("partition", "")), clean(row.get("qos", ""))

@@ -7,14 +7,18 @@ Coordinators become leaders. The account ``root`` holds the administrators and i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from measurements.parsers.job_rows import RowRefused
+from measurements.parsers.job_rows import RowRefused, clean
 from measurements.parsers.members import LEADER, MEMBER, MemberList, MemberRecord, ProjectRecord, word
 from measurements.parsers.records import UnusableFile
 from measurements.parsers.source import Source
 
 ROOT = "root"
+_NO_NAME = frozenset("'\"=")  # what no account is called, but a torn line holds
+UNKNOWN = "\0"  # a parent whose line was refused
+_TITLES_BELOW = frozenset({"account", "user"})
+_BELOW = re.compile(r"(?:account|user) - ", re.IGNORECASE)  # lines that cannot be a broken one of a parent
 _LINE = re.compile(r"(\w+) - (?:'([^']*)'|\"([^\"]*)\"|([^:'\"]*))((?::.*)?)$", re.DOTALL)
 _OPTION = re.compile(r":(\w+)[+-]?=(?:'([^']*)'|\"([^\"]*)\"|([^:]*))")
 _IGNORED = frozenset({"qos", "tres", "wckey", "federation", "resource"})
@@ -44,22 +48,38 @@ def _dump(source: Source) -> MemberList:
         if not text.strip() or text.startswith("#"):
             continue
         try:
+            if not _BELOW.match(text):
+                before, parent = parent, UNKNOWN
             title, value, options = _parsed(text)
             if title == "parent":
                 if value not in known:
                     raise RowRefused("parent not known", f"no line 'Account - {value!r}' comes before it")
                 parent = value
-            elif title == "account":
-                known.add(word(value, "account"))
-                _account(found, line, value, parent, options.get("description"))
-            elif title == "user":
-                roles.add(line, parent, word(value, "user"), MEMBER)
-                for account in options.get("coordinator", "").split(","):
-                    roles.add(line, account.strip(), value, LEADER)
+            elif title in _TITLES_BELOW:
+                _below(found, roles, line, (title, word(value, title), parent), options)
+                known |= {value} if title == "account" else set()
+            else:
+                parent = before
         except RowRefused as refused:
             found.refuse(line, refused, text)
     roles.close()
     return found
+
+
+def _below(found: MemberList, roles: _Roles, line: int, said: tuple[str, str, str], options: Mapping[str, str]) -> None:
+    """An account or a user (title, name, parent): below a parent that nobody knows neither is taken."""
+    title, name, parent = said
+    led = options.get("coordinator", "")
+    if parent == UNKNOWN:
+        raise RowRefused("parent not known", "the line above that says it was refused; give the file unchanged")
+    if title == "account":
+        _account(found, line, name, parent, options.get("description"))
+    elif not _NO_NAME.isdisjoint(led):
+        raise RowRefused("not a line of a dump", "a quote that is not closed; give the file unchanged")
+    else:
+        roles.add(line, parent, name, MEMBER)
+        for account in filter(None, map(str.strip, led.split(","))):
+            roles.add(line, word(account, "account"), name, LEADER)
 
 
 def _parsed(text: str) -> tuple[str, str, dict[str, str]]:
@@ -80,7 +100,9 @@ def _account(found: MemberList, line: int, name: str, parent: str, title: str | 
     if not parent:
         raise RowRefused("account before any parent", "a dump says Parent - 'root' first; give the file unchanged")
     # Slurm writes the name as the description where nobody gave one.
-    found.projects.append(ProjectRecord(line, name, "" if parent == ROOT else parent, title if title != name else None))
+    found.projects.append(
+        ProjectRecord(line, name, "" if parent == ROOT else parent, clean(title) if title not in (None, name) else None)
+    )
 
 
 class _Roles:
@@ -142,7 +164,7 @@ def _rows(source: Source, columns: list[str]) -> Iterator[tuple[int, str, list[s
 def _described(found: MemberList, line: int, account: str, parent: str | None) -> None:
     """An account's own row; without the column nothing is said of what lies above it."""
     if account != ROOT:
-        found.projects.append(ProjectRecord(line, account, "" if parent == ROOT else parent))
+        found.projects.append(ProjectRecord(line, account, "" if parent == ROOT else parent and word(parent, "parent")))
 
 
 def _coordinated(found: MemberList, roles: _Roles, line: int, account: str, names: str) -> None:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from measurements.domain.slurm_quantities import GresGpus, parse_gres_gpus
-from measurements.parsers.job_rows import COUNT_LIMIT, RowRefused, clean, hosts_of
+from measurements.parsers.job_rows import COUNT_LIMIT, RowRefused, clean, hosts_of, require_few
 from measurements.parsers.json_stream import BrokenJson, JsonList
-from measurements.parsers.nodes_csv import Nodes
+from measurements.parsers.nodes_csv import THREADS_LIMIT, TYPE_LIMIT, Nodes
 from measurements.parsers.records import NodeRecord, ParseOptions, Refusal, UnusableFile
 from measurements.parsers.source import TEXT_LIMIT, Source
 
@@ -57,9 +57,13 @@ def read_nodes(source: Source, options: ParseOptions) -> Nodes:
             if "FUTURE" in node.states:
                 future += 1
                 continue
-            records |= {host: _record(line, host, node) for host in hosts_of(node.name)}
+            hosts = hosts_of(node.name)
+            if not hosts:
+                raise RowRefused("not a node", "no name")
+            records |= {host: _record(line, host, node) for host in hosts}
         except RowRefused as refused:
             refusals.append(Refusal(refused.reason, line, str(refused)[:TEXT_LIMIT], text[:TEXT_LIMIT]))
+            require_few(len(refusals), source.name)
     refusals = sorted([*refusals, *source.take_refusals()], key=lambda refusal: refusal.line)
     return list(records.values()), refusals, [f"{future} nodes of state FUTURE left aside"] if future else []
 
@@ -77,7 +81,7 @@ def node_type_name(cpus: int | None, gpus: GresGpus, memory_mib: int | None) -> 
         parts.append(f"{gpus.count}x{'+'.join(gpus.models) or 'gpu'}")
     if memory_mib:
         parts.append(f"{installed_gib(memory_mib)}g")
-    return clean("-".join(parts) or "unknown")
+    return clean("-".join(parts) or "unknown", TYPE_LIMIT)
 
 
 def installed_gib(memory_mib: int) -> int:
@@ -94,7 +98,7 @@ def _record(line: int, host: str, node: _Node) -> NodeRecord:
         node_type=node_type_name(node.cpus, node.gpus, node.memory_mib),
         cpus=node.cpus,
         gpus=node.gpus.count,
-        threads_per_core=node.threads,
+        threads_per_core=node.threads if (node.threads or 0) <= THREADS_LIMIT else None,
         gpu_model=clean("/".join(node.gpus.models)),
         memory_gib=node.memory_mib / MIB_PER_GIB if node.memory_mib else None,
     )

@@ -19,7 +19,7 @@ from measurements.domain.units import DAY_MS, BoolArray, FloatArray, IntArray
 from measurements.parsers.chunks import STORED_MAX, Codes
 from measurements.parsers.mapping_rules import Action, Mappings
 from measurements.parsers.records import GpuAt, PowerChunk, Refusal, UnreadSamples
-from measurements.parsers.series_known import Known, Table
+from measurements.parsers.series_known import LONGEST_SERIES, TOO_LONG, Known, Table
 from measurements.parsers.series_rivals import Rivalry
 from measurements.parsers.source import TEXT_LIMIT
 from measurements.parsers.times import CURES, EARLIEST_MS, REASONS, TimeFault, utc_text
@@ -37,6 +37,7 @@ CURES_OF_SERIES = {
     "no node": "no label names the node: give it with --node, or name the label in a mapping file",
     "series without a name": "ask for the metric itself, not for a function or a sum of it",
     "unusable label": "node or channel can't be called so: correct the label, or name another one in a mapping file",
+    TOO_LONG: f"more than {LONGEST_SERIES:,} characters: leave labels out where it is sent",
     TWO_SERIES: "tell them apart in a mapping file (where), or let one be instead_of the other",
 }
 
@@ -56,10 +57,15 @@ class SeriesSamples:
 
 
 class Catalogue:
-    """All series met so far; ``node`` is the node of those whose labels name none."""
+    """All series met so far; ``node`` is the node of those whose labels name none.
 
-    def __init__(self, mappings: Mappings, node: str | None = None, time_cure: str = "") -> None:
-        self.known = Known(mappings, node)
+    ``most``: UnusableFile where there are more different ones.
+    """
+
+    def __init__(
+        self, mappings: Mappings, node: str | None = None, time_cure: str = "", most: int | None = None
+    ) -> None:
+        self.known = Known(mappings, node, most)
         self.time_cure = time_cure or CURES[TimeFault.OUT_OF_RANGE]
         self._rivalry = Rivalry(self.known)
         self._by_text: dict[str, dict[Any, Any]] = {}

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurements.domain.units import FloatArray, IntArray, Kind
-from measurements.parsers.chunks import Codes
+from measurements.parsers.chunks import LONGEST_CHANNEL, LONGEST_NODE, Codes
 from measurements.parsers.csv_lines import is_name
 from measurements.parsers.gpu_index import gpu_uuid
 from measurements.parsers.mapping_rules import Action, Mappings, Rule
-from measurements.parsers.records import ChannelFacts
+from measurements.parsers.mapping_units import contradicts
+from measurements.parsers.records import ChannelFacts, UnusableFile
 from measurements.parsers.source import TEXT_LIMIT
 
-LONGEST_NODE = 255
-LONGEST_CHANNEL = 64
+TOO_LONG = "name and labels too long"
 NO_POWER = "no power drawn, by the name"
 _POWERLIKE = re.compile(r".*(watt|joule|(?<![a-z])(power|energy)(?![a-z])).*", re.IGNORECASE)
 _NOT_DRAWN = re.compile(
@@ -31,6 +31,7 @@ _CHANNEL_PART = re.compile(r"[A-Za-z0-9_.:-]{1,48}")
 _PLAIN_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 LONGEST_WHOLE = 4_000
+LONGEST_SERIES = 4_000  # characters of a name with its labels; what is longer is not remembered, and refused
 _TEMPLATE_LABEL = re.compile(r"\{([^{}]+)\}")
 
 
@@ -75,8 +76,9 @@ class Table:
 class Known:
     """All series met so far; ``node`` is the node of those whose labels name none."""
 
-    def __init__(self, mappings: Mappings, node: str | None = None) -> None:
+    def __init__(self, mappings: Mappings, node: str | None = None, most: int | None = None) -> None:
         self.mappings = mappings
+        self.most = most
         self.node = node or ""
         self.series: list[Series] = []
         self.slots: list[Slot] = []
@@ -93,6 +95,8 @@ class Known:
 
     def plain(self, metric: str) -> int | None:
         """The code of a metric that is left out whatever its labels; None if they matter."""
+        if len(metric) > LONGEST_SERIES:
+            return None
         found = self._plain.get(metric)
         if found is None and (why := self._why_plain(metric)):
             found = self._plain[metric] = self._add(Series(metric, Action.IGNORE, metric[:TEXT_LIMIT], why))
@@ -118,6 +122,8 @@ class Known:
         known = self.plain(metric)
         if known is not None:
             return known
+        if len(metric) + sum(map(len, labels)) + sum(map(len, labels.values())) > LONGEST_SERIES:
+            return self.fixed(Action.REFUSE, f"{series_text(metric, {})[:80]}…", TOO_LONG)
         key = (metric, tuple(sorted(labels.items())))
         known = self._codes.get(key)
         if known is None:
@@ -140,6 +146,8 @@ class Known:
         return self._columns
 
     def _add(self, series: Series) -> int:
+        if self.most is not None and len(self.series) >= self.most:
+            raise UnusableFile(f"more than {self.most:,} different series: send fewer at once, and only what is power")
         self.series.append(series)
         self._columns = None
         if series.slot >= 0:
@@ -171,7 +179,7 @@ class Known:
         if name is None or not is_name(node) or len(node) > LONGEST_NODE:
             return Series(metric, Action.REFUSE, text, "unusable label")
         part = _part(rule, values)
-        if part is None:
+        if part is None or contradicts(values.get("unit", ""), rule.kind, rule.scale):
             return Series(metric, Action.REFUSE, text, "no mapping for these labels")
         uuid = gpu_uuid(next((values[label] for label in rule.gpu_uuid if values.get(label)), ""))
         slot = self._slot(node, name, rule) if rule.action == Action.READ else -1
@@ -215,10 +223,13 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-@lru_cache(maxsize=20_000)
 def is_powerlike(metric: str) -> bool:
     """Whether a metric calls itself power or energy, so that leaving it out in silence could lose some."""
-    start = metric[:TEXT_LIMIT]
+    return _is_powerlike(metric[:TEXT_LIMIT])
+
+
+@lru_cache(maxsize=20_000)
+def _is_powerlike(start: str) -> bool:
     return bool(_POWERLIKE.fullmatch(start)) and not _NOT_DRAWN.fullmatch(start)
 
 

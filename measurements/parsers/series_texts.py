@@ -15,6 +15,7 @@ from measurements.parsers.chunks import EMPTY, Codes
 from measurements.parsers.line_table import coded, numbers
 from measurements.parsers.records import PowerChunk
 from measurements.parsers.series import Catalogue
+from measurements.parsers.series_known import LONGEST_SERIES
 from measurements.parsers.source import Source
 
 REMEMBERED_TEXTS = 200_000
@@ -36,11 +37,18 @@ class CodeCache:
     def one(self, text: Any) -> int:
         """The code for one text, or whatever else names a series."""
         known = self._known.get(text)
+        if known is None and is_long(text):
+            return self.code_of(text)
         if known is None:
             if len(self._known) >= REMEMBERED_TEXTS:
                 self._known.clear()
             known = self._known[text] = self.code_of(text)
         return known
+
+
+def is_long(text: Any) -> bool:
+    """Whether what names a series is too long to be remembered: many of them would fill the memory."""
+    return (len(text) if isinstance(text, str) else sum(map(len, text))) > LONGEST_SERIES
 
 
 def series_numbers(texts: pa.Array) -> tuple[FloatArray, BoolArray]:

@@ -134,7 +134,7 @@ def _times(job: Job, state: State, clock: Clock, *, waiting: bool) -> tuple[RunT
     ended = has_ended(state.name, end_known=bool(ends))
     elapsed_s = number(time.get("elapsed"))
     wall_s = None if elapsed_s is None else elapsed_s + (number(time.get("suspended")) or 0.0)
-    return run_times(submits, starts, ends, wall_s, ended=ended), ended
+    return run_times(submits, starts, ends, wall_s, ended=ended, now_ms=clock.now_ms), ended
 
 
 def _set_durations(record: JobRecord, time: Job, *, ended: bool) -> None:

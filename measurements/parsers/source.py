@@ -24,7 +24,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from measurements.parsers.decompress import BrokenStream, decompressed
+from measurements.parsers.decompress import BrokenStream, decompressed, packing
+from measurements.parsers.foreign import what_it_is
 from measurements.parsers.records import Refusal, UnusableFile
 
 BLOCK_BYTES = 4 << 20
@@ -64,7 +65,9 @@ class Source:
         for piece in self._raw():
             digest.update(piece)
         if self.meta_path:
-            digest.update(self.meta_path.read_bytes())
+            with self.meta_path.open("rb") as meta:
+                while piece := meta.read(_COPY_BYTES):
+                    digest.update(piece)
         return digest.hexdigest()
 
     @property
@@ -84,6 +87,10 @@ class Source:
         start = bytearray(start[:size].removeprefix(_BOM))
         self._require_text(bytes(start))
         return bytes(start)
+
+    def packing(self) -> tuple[str, ...]:
+        """How it is packed, from the outside in: gzip, zstd, tar, UTF-16."""
+        return packing(self._raw)
 
     def read_all(self, limit: int = WHOLE_LIMIT_BYTES) -> bytes:
         """The whole content, for formats that cannot be read in pieces."""
@@ -128,9 +135,9 @@ class Source:
 
     def texts(self, lines: Iterable[int]) -> dict[int, str]:
         """The text of some lines, read anew: for refusals that are decided only at the end of a file."""
-        wanted = set(lines)
+        wanted, untold = set(lines), self.take_refusals()
         found = {number: text[:TEXT_LIMIT] for number, text in self.lines() if number in wanted} if wanted else {}
-        self.take_refusals()  # they were told the first time
+        self._refusals = untold  # those of this second reading are told the first time
         return found
 
     def _raw(self) -> Iterator[bytes]:
@@ -143,13 +150,15 @@ class Source:
     def _require_text(self, start: bytes) -> None:
         if not start.strip():
             raise UnusableFile(f"{self.name}: empty; nothing to read")
+        if foreign := what_it_is(start):
+            raise UnusableFile(f"{self.name}: {foreign}")
         sample = start[: 8 << 10]
         odd = sum(map(sample.count, map(bytes, ([0], *([c] for c in range(1, 32) if c not in _TEXT_CONTROLS)))))
         odd += sample.decode("utf-8", errors="replace").count("\ufffd")
         if b"\0" in sample.partition(b"\n")[0] or odd * 10 > len(sample):
             raise UnusableFile(
-                f"{self.name}: not a text file; give text (UTF-8), plain or compressed with gzip or zstd "
-                "(UTF-16: convert it with iconv -f UTF-16 -t UTF-8)"
+                f"{self.name}: not a text file; give text (UTF-8, or UTF-16 with its byte order mark), plain or packed "
+                "with gzip or zstd"
             )
 
     def _cut(self, line: _Open, piece: bytes, size: int) -> Iterator[tuple[int, bytes]]:

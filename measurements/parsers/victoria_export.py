@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from measurements.domain.units import FloatArray, IntArray
 from measurements.parsers.json_stream import BrokenJson
+from measurements.parsers.json_text import loads
 from measurements.parsers.prometheus_json import CHUNK_ROWS, HeldSeries
 from measurements.parsers.records import PowerChunk
 from measurements.parsers.series import Catalogue
@@ -36,7 +36,7 @@ def export_chunks(lines: BinaryIO, catalogue: Catalogue, now_ms: int) -> Iterato
 
 def _take(line: bytes, held: HeldSeries, catalogue: Catalogue) -> None:
     try:
-        member = json.loads(line)
+        member = loads(line)
     except (ValueError, RecursionError) as error:
         raise BrokenJson("broken JSON" if line.endswith(b"\n") else "truncated JSON", error) from error
     metric = member.get("metric") if isinstance(member, dict) else None

@@ -6,21 +6,19 @@ another host. Nothing here or in an error's text names a token or a password.
 
 from __future__ import annotations
 
-import email.utils
 import json
 import time
 import urllib.request
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
+from measurements.peers import USER_AGENT, in_words, wait_s
 from measurements.providers.answers import LONGEST_TEXT, Fields, ProviderError
 
-USER_AGENT = "joulebook (energy ledger of a computing cluster)"
 LARGEST_BYTES = 8 * 1024 * 1024  # a year of quarter hours takes a quarter of that
 LONGEST_S = 45.0  # of a whole answer, however slowly it drips
 CONNECT_S, READ_S = 5.0, 15.0  # without a byte
@@ -54,7 +52,7 @@ def get_json(
             _judge(where, answer, access)
             body = _read(where, answer, access)
     except urllib3.exceptions.HTTPError as fault:
-        raise ProviderError(f"{where}: {_in_words(fault)}") from None  # its own text repeats the address as it was
+        raise ProviderError(f"{where}: {in_words(fault)}") from None  # its own text repeats the address as it was
     try:
         return Fields(where, json.loads(body))
     except (ValueError, RecursionError):
@@ -119,34 +117,8 @@ def _judge(where: str, answer: urllib3.BaseHTTPResponse, access: Access) -> None
     if said := answer.read1(CHUNK):
         details.append(f"it says {_start(said, access)}")
     raise ProviderError(
-        f"{where}: HTTP {status}{': ' if details else ''}{'; '.join(details)}", status=status, wait_s=_wait_s(answer)
+        f"{where}: HTTP {status}{': ' if details else ''}{'; '.join(details)}", status=status, wait_s=wait_s(answer)
     )
-
-
-def _wait_s(answer: urllib3.BaseHTTPResponse) -> float | None:
-    """What Retry-After says, in seconds or as a date [s]."""
-    said = answer.headers.get("Retry-After", "").strip()
-    if said.isdecimal():
-        return float(said)
-    try:
-        return max(0.0, (email.utils.parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None
-
-
-def _in_words(fault: urllib3.exceptions.HTTPError) -> str:
-    reason = getattr(fault, "reason", None) or fault
-    if isinstance(reason, urllib3.exceptions.NameResolutionError):
-        return "the host's name is not known here"
-    if isinstance(reason, urllib3.exceptions.NewConnectionError):  # a kind of timeout to urllib3: before those
-        return "no connection: refused or unreachable"
-    if isinstance(reason, urllib3.exceptions.TimeoutError):
-        return "no answer in time"
-    if isinstance(reason, urllib3.exceptions.SSLError):
-        return "the certificate is not trusted, or TLS failed"
-    if isinstance(reason, urllib3.exceptions.ProtocolError):
-        return "the connection broke off in the middle of the answer"
-    return type(reason).__name__
 
 
 def _start(body: bytes, access: Access) -> str:

@@ -22,7 +22,6 @@ from measurements.providers.slots import Collected
 
 NAME = "Electricity Maps"
 LONGEST_MS = 10 * DAY_MS
-HISTORY_MS = DAY_MS
 NOT_FOR_THIS_TOKEN = (401, 403)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, AnonymousUser
-from django.db.models import Prefetch, Q
+from django.db.models import Prefetch
 from django.utils import timezone
 
 from measurements.domain.board_document import Document, read
@@ -234,16 +234,6 @@ def _hidden(board: Board) -> bool:
 
 
 # --- For who publishes boards -----------------------------------------------------------------------------------------
-
-
-def to_approve(viewer: Viewer, now: datetime) -> list[Edition]:
-    """Editions in review that the viewer could approve, now or once the review is over."""
-    if not publishes(viewer):
-        return []
-    username = viewer.get_username()
-    waiting = Edition.objects.filter(state=State.REVIEW, board__in=visible_boards(viewer, now)).defer("frozen")
-    own = Q(drafted_by=username) | Q(submitted_by=username)
-    return list(waiting.exclude(own).select_related("board").order_by("review_until", "pk"))
 
 
 def objections(edition: Edition) -> list[Objection]:

@@ -81,11 +81,6 @@ class BudgetState:
     levels: tuple[float, ...]
 
     @property
-    def used_days(self) -> list[date]:
-        """Of `cumulated`."""
-        return [self.budget.first + i * DAY for i in range(len(self.cumulated))]
-
-    @property
     def passed(self) -> tuple[float, ...]:
         """Warning levels that are reached."""
         return passed(self.account.share, self.levels) if self.phase is not Phase.COMING else ()

@@ -11,8 +11,9 @@ from django.contrib.auth.models import AbstractUser, AnonymousUser
 
 from measurements.domain.units import US_PER_S
 from measurements.models import Cluster, DirtyDay, DirtyNodeDay, Node, NodeDay, UsageDay
+from measurements.selectors.meter_figures import MeterReport
 from measurements.selectors.meter_places import Tree
-from measurements.selectors.metertree import MeterReport, meter_reports
+from measurements.selectors.metertree import meter_reports
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from measurements.domain.channel_names import gpu_index
 from measurements.domain.curves import Curve, curve_of, energy_j, total_of
-from measurements.domain.metering import gpu_index
 from measurements.domain.units import MS_PER_S, IntArray, Kind
 from measurements.models import Channel
 from measurements.selectors.metered import MeteredNodes

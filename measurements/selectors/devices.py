@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from measurements.domain.metering import gpu_index
+from measurements.domain.channel_names import gpu_index
 from measurements.domain.units import Kind
 from measurements.models import Channel, GpuPlace
 

@@ -12,11 +12,12 @@ import numpy as np
 from django.db.models import Count, F, Q, QuerySet
 
 from measurements.domain.samples import Samples
-from measurements.domain.units import IntArray, datetime_from_ms, day_from_ms
+from measurements.domain.units import BoolArray, IntArray, datetime_from_ms, day_from_ms
 from measurements.models import Doubt, Segment
 from measurements.store import SampleStore, Selection
 
 Spans = Mapping[int, Sequence[tuple[int, int]]]  # channel → [start, end)
+Breaks = Mapping[int, Sequence[int]]  # channel → instants [ms since 1970, UTC] across which nothing is bridged
 
 
 def refused_spans(nodes: Iterable[int], start_ms: int, end_ms: int) -> Spans:
@@ -33,10 +34,14 @@ def refused_spans(nodes: Iterable[int], start_ms: int, end_ms: int) -> Spans:
     return found
 
 
-def without(samples: Samples, spans: Spans) -> Samples:
-    """Samples, sorted by node, channel and time, without those in some spans of their channels."""
+def without(samples: Samples, spans: Spans) -> tuple[Samples, Breaks]:
+    """Samples, sorted by node, channel and time, without those in some spans of their channels, and where they end.
+
+    A single reading that is left out is a reading that is missing, and the max gap says what becomes of it. Several in
+    a row are a hole: nothing is bridged across it, however long a gap was declared.
+    """
     if not spans or not len(samples):
-        return samples
+        return samples, {}
     cuts = np.flatnonzero(samples.channel[1:] != samples.channel[:-1]) + 1
     starts = np.append(0, cuts)
     ends = np.append(cuts, len(samples))
@@ -45,7 +50,17 @@ def without(samples: Samples, spans: Spans) -> Samples:
         for start, end in spans.get(int(samples.channel[low]), ()):
             first, last = np.searchsorted(samples.t_ms[low:high], (start, end))
             keep[low + first : low + last] = False
-    return samples if keep.all() else samples.take(keep)
+    return (samples, {}) if keep.all() else (samples.take(keep), _breaks(samples, keep))
+
+
+def _breaks(samples: Samples, keep: BoolArray) -> Breaks:
+    """The first of each two readings of a channel that are left out one after the other."""
+    found: dict[int, list[int]] = {}
+    gone = ~keep
+    both = gone[:-1] & gone[1:] & (samples.channel[1:] == samples.channel[:-1])
+    for at in np.flatnonzero(both & np.append(True, ~both[:-1])).tolist():
+        found.setdefault(int(samples.channel[at]), []).append(int(samples.t_ms[at]))
+    return found
 
 
 def outside(t_ms: IntArray, spans: Sequence[tuple[int, int]]) -> np.ndarray:

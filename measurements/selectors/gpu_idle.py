@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from measurements.domain.metering import gpu_index
+from measurements.domain.channel_names import gpu_index
 from measurements.domain.quality import ratio
 from measurements.domain.units import day_from_ms
 from measurements.models import Allocation, Channel, Job, NodeConfig

@@ -77,6 +77,16 @@ def what_changed(row: Intake) -> set[str]:
     return ({"nodes"} if nodes else set()) | ({"batches"} if now["batch"] != before.get("batch") else set())
 
 
+def taken_before(row: Intake) -> Batch | None:
+    """The batch that the same bytes made in the same cluster, while it is to be decided on."""
+    sha256 = row.preview.get("sha256") if row.state == Intake.State.TRIED else None
+    return (
+        Batch.objects.filter(cluster=row.cluster_id, content=row.content, sha256=sha256).order_by("pk").last()
+        if sha256
+        else None
+    )
+
+
 def known_of(cluster: Cluster) -> dict[str, Any]:
     """What a preview depends on beside the file; where it is another one, the preview is old."""
     nodes = Node.objects.filter(cluster=cluster).aggregate(newest=Max("pk"))["newest"]

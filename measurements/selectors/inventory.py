@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from django.db.models import Count, Max, Subquery
+from django.db.models import Count, Exists, Max, OuterRef, Subquery
 
 from measurements.domain.packing import unpacked
 from measurements.domain.units import QUARTER_MS, QUARTERS_PER_DAY, FloatArray, IntArray, day_from_ms, day_start_ms
-from measurements.models import ChannelPeriod, Cluster, DirtyNodeDay, Node, NodeDay
+from measurements.models import ChannelPeriod, Cluster, DirtyNodeDay, Node, NodeDay, NodeState
 from measurements.selectors.type_days import Quarters, quarter_starts_ms
 
 SILENT_INTERVALS = 10  # a node is silent when it missed so many samples
@@ -32,6 +32,7 @@ class Inventory:
     nodes: int
     nodes_below: int  # those with a meter above them
     last_ms: IntArray  # newest sample of each node that ever had one, ascending
+    off_ms: IntArray  # the same of those that are switched off now
     silent_after_ms: int
     node_days_waiting: int  # to be booked
     above: tuple[MeterAbove, ...]
@@ -48,10 +49,11 @@ class Inventory:
 
     @property
     def silent(self) -> int:
-        """Nodes whose newest sample is far older than the newest of all."""
+        """Nodes that are not switched off and whose newest sample is far older than the newest of all."""
         if self.newest_ms is None:
             return 0
-        return int(np.searchsorted(self.last_ms, self.newest_ms - self.silent_after_ms))
+        before_ms = self.newest_ms - self.silent_after_ms
+        return int(np.searchsorted(self.last_ms, before_ms) - np.searchsorted(self.off_ms, before_ms))
 
     def heard_since(self, at_ms: int) -> int:
         """How many nodes have sent samples at or after an instant."""
@@ -61,19 +63,25 @@ class Inventory:
 def inventory(cluster: Cluster) -> Inventory:
     """One row a node is read here, and no more of it than when it was heard last; one query."""
     rows = Node.objects.filter(cluster=cluster).annotate(waiting=_waiting(cluster), longest_ms=_interval_ms(cluster))
-    columns = ("pk", "name", "level", "parent_id", "last_sample_ms", "waiting", "longest_ms")
-    found = list(rows.order_by("name").values_list(*columns))
+    columns = ("pk", "name", "level", "parent_id", "last_sample_ms", "waiting", "longest_ms", "is_off")
+    found = list(rows.annotate(is_off=is_off_now()).order_by("name").values_list(*columns))
     above = tuple(MeterAbove(*row[:4]) for row in found if row[2] != Node.Level.NODE)
-    nodes = [(up, last) for _, _, level, up, last, *_ in found if level == Node.Level.NODE]
-    waiting, interval_ms = found[0][5:] if found else (None, None)
+    nodes = [(up, last, off) for _, _, level, up, last, *_, off in found if level == Node.Level.NODE]
+    waiting, interval_ms = found[0][5:7] if found else (None, None)
     return Inventory(
         nodes=len(nodes),
-        nodes_below=sum(up is not None for up, _ in nodes),
-        last_ms=np.sort(np.array([last for _, last in nodes if last is not None], np.int64)),
+        nodes_below=sum(up is not None for up, _, _ in nodes),
+        last_ms=np.sort(np.array([last for _, last, _ in nodes if last is not None], np.int64)),
+        off_ms=np.sort(np.array([last for _, last, off in nodes if last is not None and off], np.int64)),
         silent_after_ms=max(QUARTER_MS, SILENT_INTERVALS * (interval_ms or 0)),
         node_days_waiting=waiting or 0,
         above=above,
     )
+
+
+def is_off_now() -> Exists:
+    """Whether a node is switched off, as the batch system says: nobody expects a sample of it."""
+    return Exists(NodeState.objects.filter(node=OuterRef("pk"), power=NodeState.Power.OFF, end_ms__isnull=True))
 
 
 def _waiting(cluster: Cluster) -> Subquery:

@@ -22,7 +22,6 @@ LOOKED_AT = 20_000  # jobs a page examines at most
 LOOKED_AT_NODES = 4_000  # the same where each has to be asked for its nodes
 FAILED = frozenset({"BOOT_FAIL", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"})
 STATE_GROUPS = {"failed": FAILED}
-QUALITIES = tuple(Quality.values)
 
 Place = tuple[int, int]  # start [ms] and id of the last job before the place
 

@@ -1,4 +1,4 @@
-"""Lists of jobs, newest first, page by page: a person's own of a period, and those of a filter."""
+"""Lists of jobs, newest first, page by page: those of a filter."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser, AnonymousUser
-from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery, Value
+from django.db.models import Count, Exists, Max, OuterRef, Q
 
 from measurements.domain.quality import ratio
 from measurements.domain.units import DAY_MS, S_PER_HOUR, US_PER_S, datetime_from_ms
-from measurements.models import Cluster, DirtyJob, Job, JobQuerySet, Node
+from measurements.models import DirtyJob, Job, JobQuerySet, Node
 from measurements.selectors.jobfilter import Place, Selection
 
 JOBS_PER_PAGE = 50
@@ -60,22 +60,6 @@ class Freshness:
 
     newest_sample_at: datetime | None  # of any node of the clusters the person used, or of all
     jobs_being_booked: int
-
-
-def jobs_of_period(
-    viewer: AbstractUser | AnonymousUser, start_ms: int, end_ms: int, after: Place | None = None
-) -> JobsPage:
-    """The viewer's own jobs that ran in [start, end), newest first, from the place ``after`` on."""
-    longest_ms = Subquery(Cluster.objects.order_by("-longest_run_ms").values("longest_run_ms")[:1])
-    jobs = (
-        Job.objects.visible_to(viewer)
-        .filter(username=viewer.get_username(), start_ms__lt=end_ms)
-        .filter(start_ms__gte=Value(start_ms - REQUEUED_WITHIN_MS) - longest_ms)
-        .filter(Q(end_ms__gt=start_ms) | Q(end_ms__isnull=True) | Q(start_ms__gte=start_ms))
-    )
-    if after:
-        jobs = jobs.filter(Q(start_ms__lt=after[0]) | Q(pk__lt=after[1]), start_ms__lte=after[0])
-    return _page(viewer, jobs.order_by("-start_ms", "-pk"), JOBS_PER_PAGE)
 
 
 def jobs_page(selection: Selection, after: Place | None, floor_ms: int | None, size: int = JOBS_PER_PAGE) -> JobsPage:

@@ -9,13 +9,13 @@ from itertools import pairwise
 import numpy as np
 
 from measurements.domain.curves import Window
-from measurements.domain.integrate import NOMINAL_WINDOW_MS, max_gap_ms, nominal_interval_ms
+from measurements.domain.integrate import NOMINAL_WINDOW_MS, max_gap_ms, nominal_interval_ms, wrap_limit_mw
 from measurements.domain.nodeday import Series
 from measurements.domain.samples import Samples
 from measurements.domain.units import DAY_MS, MW_PER_W, IntArray, Kind, day_from_ms
 from measurements.models import Channel, ChannelPeriod, MeterPeriod, NodeConfig
 from measurements.selectors.devices import device_changes
-from measurements.selectors.doubts import refused_spans, without
+from measurements.selectors.doubts import Breaks, refused_spans, without
 from measurements.store import SampleStore
 
 
@@ -37,6 +37,7 @@ class MeteredNodes:
         self.ceiling_mw = {c.node_id: round(c.ceiling_w * MW_PER_W) for c in configs if c.ceiling_w is not None}
         self.last_sample_ms = {c.node_id: c.node.last_sample_ms or 0 for c in configs}
         self.samples: dict[int, tuple[IntArray, IntArray]] = {}
+        self.breaks_ms: Breaks = {}
 
     def read(self, start_ms: int, end_ms: int) -> None:
         """Read all samples that matter to [start, end): whole days, because intervals are medians of days."""
@@ -44,7 +45,8 @@ class MeteredNodes:
         margin = NOMINAL_WINDOW_MS
         while True:
             found = SampleStore().read(list(self.channels), first - margin, after + margin)
-            self._keep(without(found, refused_spans(self.meters, first - margin, after + margin)))
+            kept, self.breaks_ms = without(found, refused_spans(self.meters, first - margin, after + margin))
+            self._keep(kept)
             reach = max((_reach_ms(s) for day in (first, after - DAY_MS) for s in self._all_series(day)), default=0)
             if reach <= margin:
                 return
@@ -73,7 +75,9 @@ class MeteredNodes:
         gap = max_gap_ms(kind, nominal, row.max_gap_ms if row else None)
         name = self.channels[channel].name
         begins_ms = self.begins_ms.get((self.channels[channel].node_id, name), ())
-        whole = Series(name, kind, t, value, nominal, gap, row.wrap_uj or 0 if row else 0, begins_ms)
+        wrap, source = (row.wrap_uj or 0, row.source) if row else (0, "")
+        breaks_ms, limit_mw = self.breaks_ms.get(channel, ()), wrap_limit_mw(source, wrap)
+        whole = Series(name, kind, t, value, nominal, gap, wrap, begins_ms, breaks_ms, limit_mw)
         reach = _reach_ms(whole)
         low, high = np.searchsorted(t, (day_ms - reach, day_ms + DAY_MS + reach))
         return replace(whole, t_ms=t[low:high], value=value[low:high]) if low < high else None

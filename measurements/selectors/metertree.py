@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
@@ -21,72 +21,20 @@ from measurements.domain.units import (
     S_PER_HOUR,
     US_PER_MS,
     US_PER_S,
+    BoolArray,
     FloatArray,
     IntArray,
     day_from_ms,
     day_start_ms,
 )
 from measurements.models import NodeDay, NodeHour
+from measurements.selectors.meter_figures import Comparison, MeterDay, MeterReport, together
 from measurements.selectors.meter_places import Place, Tree
 from measurements.selectors.states import off_times
 
 HOURS_PER_DAY = 24
 HOUR_US = S_PER_HOUR * US_PER_S
 SAME_US = HOUR_US // 1000  # known times that differ by less are the same: samples do not come at one instant
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A meter against those right below it, in the hours in which that says something."""
-
-    read_j: float  # all that the meter shows, compared or not
-    read_s: float
-    meter_j: float  # in the hours compared
-    below_j: float
-    meter_unplaced_j: float  # known of its counter in these hours, not placed in time
-    below_unplaced_j: float
-    unplaced_elsewhere_j: float  # known of either, perhaps of other hours: not compared
-    compared_s: float  # of the meter's known time
-    left_out_s: float  # of the meter's known time in hours that are not compared
-    unmeasured_s: float  # node-seconds below without measurement in the hours compared
-    unmeasured_j: float  # about what was drawn in them, at the mean power of what is measured
-
-    @property
-    def difference_j(self) -> float:
-        """What the meter shows above the sum of those below it."""
-        return (self.meter_j + self.meter_unplaced_j) - (self.below_j + self.below_unplaced_j)
-
-    @property
-    def share(self) -> float | None:
-        """The difference as a part of what the meter shows."""
-        return ratio(self.difference_j, abs(self.meter_j + self.meter_unplaced_j))
-
-    @property
-    def other_j(self) -> float:
-        """What no meter below explains, not even roughly."""
-        return self.difference_j - self.unmeasured_j
-
-
-@dataclass(frozen=True, slots=True)
-class MeterDay:
-    """A comparison on a UTC day."""
-
-    day: date
-    figures: Comparison
-
-
-@dataclass(frozen=True, slots=True)
-class MeterReport:
-    """A meter above nodes over a period; days on which it was not read are left out."""
-
-    pk: int
-    name: str
-    level: str
-    parent: str
-    below: int  # meters right below it that ever had a sample
-    unmetered: tuple[str, ...]  # right below it, without any
-    total: Comparison
-    days: tuple[MeterDay, ...]
 
 
 def meter_reports(tree: Tree, first: date, last: date) -> tuple[MeterReport, ...]:
@@ -189,7 +137,7 @@ class _Hours:
             parent=above.name if above else "",
             below=len(metered),
             unmetered=tuple(place.name for place in below if place.first_sample_ms is None),
-            total=_added([day.figures for day in days]),
+            total=together([day.figures for day in days]),
             days=days,
         )
 
@@ -199,14 +147,8 @@ class _Hours:
             return ()
         parts = self._together({place.parent for place in below if place.parent})
         expected = self._in_service(below)
-        whole = own.covered_us >= HOUR_US - SAME_US
-        same = (parts.count == expected) & (parts.least_us >= own.covered_us - SAME_US)
-        same &= parts.most_us <= own.covered_us + SAME_US
-        compared = (whole | same) & (own.covered_us > 0) & (expected > 0)
-        missing = np.where(compared, expected * own.covered_us - parts.covered_us, 0)
-        if (missing > SAME_US).any():
-            missing -= self._off_us(below)
-        missing = np.where(missing > SAME_US * np.maximum(expected, 1), missing, 0)
+        compared = _comparable(own, parts, expected)
+        missing = self._missing_us(below, np.where(compared, expected * own.covered_us - parts.covered_us, 0), expected)
         missing_w = self._missing_w(below, np.where(compared, own.covered_us, 0))
         found = []
         for number in range(self.count // HOURS_PER_DAY):
@@ -232,8 +174,14 @@ class _Hours:
             found.append(MeterDay(day, figures))
         return tuple(found)
 
+    def _missing_us(self, below: Sequence[Place], missing_us: IntArray, expected: IntArray) -> IntArray:
+        """For how long those below were on and not measured, by hour, all together."""
+        if (missing_us > SAME_US).any():
+            missing_us = missing_us - self._off_us(below)
+        return np.where(missing_us > SAME_US * np.maximum(expected, 1), missing_us, 0)
+
     def _unplaced(
-        self, pk: int, below: Sequence[Place], day: date, read: np.ndarray, counted: np.ndarray
+        self, pk: int, below: Sequence[Place], day: date, read: BoolArray, counted: BoolArray
     ) -> tuple[float, tuple[float, float]]:
         """Of a day: what may belong to other hours, and what the meter and those below it had in the ones compared.
 
@@ -297,5 +245,10 @@ class _Hours:
         return total
 
 
-def _added(parts: Sequence[Comparison]) -> Comparison:
-    return Comparison(*(float(sum(getattr(part, field.name) for part in parts)) for field in fields(Comparison)))
+def _comparable(own: _Series, parts: _Series, expected: IntArray) -> BoolArray:
+    """The hours in which a meter is known from end to end, or for the same time as all that were expected below it."""
+    whole = own.covered_us >= HOUR_US - SAME_US
+    same = (parts.count == expected) & (parts.least_us >= own.covered_us - SAME_US)
+    same &= parts.most_us <= own.covered_us + SAME_US
+    found: BoolArray = (whole | same) & (own.covered_us > 0) & (expected > 0)
+    return found

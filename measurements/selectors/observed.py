@@ -11,7 +11,7 @@ import pandas as pd
 from django.db.models import Count, F, Q, Sum
 
 from measurements.domain.alignment import NodeHours
-from measurements.domain.metering import gpu_index
+from measurements.domain.channel_names import gpu_index
 from measurements.domain.units import MS_PER_S, S_PER_HOUR, US_PER_S
 from measurements.models import Allocation, Channel, Cluster, JobEnergy, NodeConfig, NodeHour
 from measurements.selectors.frames import frame_of

@@ -32,7 +32,7 @@ from measurements.models import (
     PendingCorrection,
     TypeDay,
 )
-from measurements.selectors.inventory import SILENT_INTERVALS
+from measurements.selectors.inventory import SILENT_INTERVALS, is_off_now
 
 PENDING_SHOWN = 30
 
@@ -52,7 +52,8 @@ class Heard:
 
     nodes: int = 0
     meters: int = 0  # above nodes
-    silent: int = 0  # heard once, but far longer ago than the newest
+    silent: int = 0  # not switched off, heard once, but far longer ago than the newest
+    off: int = 0  # switched off, as the batch system says
     never: int = 0
     newest_sample_at: datetime | None = None  # of any meter
 
@@ -176,20 +177,22 @@ def _sums(first: date, last: date, now: datetime) -> dict[int, list[float]]:
 def _heard(viewer: AbstractUser | AnonymousUser) -> dict[int, Heard]:
     last: dict[int, list[int | None]] = defaultdict(list)
     above: dict[int, list[int | None]] = defaultdict(list)
-    rows = Node.objects.visible_to(viewer).order_by().values_list("cluster_id", "level", "last_sample_ms")
-    for cluster, level, last_ms in rows:
-        (last if level == Node.Level.NODE else above)[cluster].append(last_ms)
+    off: dict[int, list[int | None]] = defaultdict(list)
+    rows = Node.objects.visible_to(viewer).annotate(is_off=is_off_now()).order_by()
+    for cluster, level, last_ms, is_off in rows.values_list("cluster_id", "level", "last_sample_ms", "is_off"):
+        (above if level != Node.Level.NODE else off if is_off else last)[cluster].append(last_ms)
     declared = ChannelPeriod.objects.filter(channel__name="node").order_by().values_list("channel__node__cluster")
     longest = dict(declared.annotate(Max("nominal_ms")))
     found = {}
-    for cluster in {*last, *above}:
+    for cluster in {*last, *above, *off}:
         instants = last[cluster]
         known = np.array([ms for ms in instants if ms is not None], np.int64)
         silent_after_ms = max(QUARTER_MS, SILENT_INTERVALS * (longest.get(cluster) or 0))
         silent = int((known < known.max() - silent_after_ms).sum()) if len(known) else 0
-        newest = max((ms for ms in [*instants, *above[cluster]] if ms is not None), default=None)
+        newest = max((ms for ms in [*instants, *off[cluster], *above[cluster]] if ms is not None), default=None)
         found[cluster] = Heard(
-            nodes=len(instants),
+            nodes=len(instants) + len(off[cluster]),
+            off=len(off[cluster]),
             meters=len(above[cluster]),
             silent=silent,
             never=len(instants) - len(known),

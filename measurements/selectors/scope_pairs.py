@@ -10,21 +10,23 @@ from typing import TypeVar
 import numpy as np
 from django.db.models import QuerySet
 
+from measurements.domain.channel_names import gpu_index
 from measurements.domain.integrate import (
     QUARTER_UJ_PER_UJ,
     TICKS_PER_MS,
     US_PER_TICK,
     between_edges,
-    counter_steps,
-    gauge_steps,
     max_gap_ms,
     nominal_interval_ms,
+    wrap_limit_mw,
 )
-from measurements.domain.metering import gpu_index
+from measurements.domain.metering import steps_of
+from measurements.domain.nodeday import Series
 from measurements.domain.samples import Samples
 from measurements.domain.scope_check import BUCKET_MS, CORE_SWING_W, Pairs
 from measurements.domain.units import DAY_MS, MW_PER_W, QUARTER_MS, US_PER_S, FloatArray, IntArray, Kind, day_start_ms
 from measurements.models import Channel, ChannelPeriod, NodeConfig, NodeHour
+from measurements.selectors.doubts import Breaks, refused_spans, without
 from measurements.selectors.frames import frame_of
 from measurements.store import SampleStore
 
@@ -115,8 +117,10 @@ def pairs_of(meter: Meter, day: date) -> Pairs | None:
         return None
     start_ms = day_start_ms(day)
     channels = [meter.channels["node"], *gpus, *parts]
-    samples = SampleStore().read([row.pk for row in channels], start_ms - QUARTER_MS, start_ms + DAY_MS + QUARTER_MS)
-    means = {row.pk: _means_w(row, samples, meter.declared.get(row.pk), start_ms) for row in channels}
+    first_ms, end_ms = start_ms - QUARTER_MS, start_ms + DAY_MS + QUARTER_MS
+    read = SampleStore().read([row.pk for row in channels], first_ms, end_ms)
+    samples, breaks = without(read, refused_spans([meter.node], first_ms, end_ms))  # as the ledger does
+    means = {row.pk: _means_w(row, samples, breaks, meter.declared.get(row.pk), start_ms) for row in channels}
     return Pairs(
         node_w=means[channels[0].pk],
         gpu_w=np.sum([means[row.pk] for row in gpus], axis=0),
@@ -126,7 +130,9 @@ def pairs_of(meter: Meter, day: date) -> Pairs | None:
     )
 
 
-def _means_w(channel: Channel, samples: Samples, declared: ChannelPeriod | None, start_ms: int) -> FloatArray:
+def _means_w(
+    channel: Channel, samples: Samples, breaks: Breaks, declared: ChannelPeriod | None, start_ms: int
+) -> FloatArray:
     """Mean power of each bucket [W]; nan where it is not covered."""
     edges = np.arange(0, DAY_MS + 1, BUCKET_MS, dtype=np.int64) * TICKS_PER_MS
     t_ms, value = _of(channel, samples)
@@ -135,12 +141,10 @@ def _means_w(channel: Channel, samples: Samples, declared: ChannelPeriod | None,
     kind = Kind(channel.kind)
     nominal = (declared and declared.nominal_ms) or nominal_interval_ms(t_ms, start_ms)
     gap = max_gap_ms(kind, nominal, declared.max_gap_ms if declared else None)
-    ticks = (t_ms - start_ms) * TICKS_PER_MS
-    if kind is Kind.COUNTER:
-        steps = counter_steps(ticks, value, gap, -1, (declared and declared.wrap_uj) or 0)
-    else:
-        steps = gauge_steps(ticks, value, nominal, gap)
-    energy, covered = between_edges(steps, edges)
+    wrap, source = (declared.wrap_uj or 0, declared.source) if declared else (0, "")
+    breaks_ms, limit_mw = breaks.get(channel.pk, ()), wrap_limit_mw(source, wrap)
+    series = Series(channel.name, kind, t_ms, value, nominal, gap, wrap, breaks_ms=breaks_ms, wrap_limit_mw=limit_mw)
+    energy, covered = between_edges(steps_of(series, -1, start_ms), edges)
     known = covered >= MOSTLY * BUCKET_MS * TICKS_PER_MS
     mean_w = energy / QUARTER_UJ_PER_UJ / np.where(known, covered * US_PER_TICK, 1)
     return np.where(known, mean_w, np.nan)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
-from datetime import datetime
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
 
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 
-from measurements.models import Batch, Token
+from measurements.domain.losses import LOST
+from measurements.models import Batch, Quarantine, Token
 from measurements.selectors.feeds import FeedState, feed_states
 from measurements.selectors.tokens import TokenState, token_states
 
@@ -19,7 +21,8 @@ BATCHES_LOOKED_AT = 500  # of files, newest first
 GAPS_FOR_USUAL = 4  # so many files more than one show how often they come
 TOGETHER_S = 60.0  # files that come nearer to each other are given together
 USUAL_TIMES = 3.0  # longer than so many usual intervals: worth a look
-_LIVE = ("push", "feed")  # options of batches that are no files
+_LIVE = ("push", "feed", "lost")  # options of batches that are no files
+LOST_WITHIN = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class SourceState:
     refused: int | None = None  # of the last time; None where nobody can tell whose it was
     ask: str = ""  # who made it
     alerted_at: datetime | None = None
+    lost: int = 0  # readings that a sender told lately it had dropped
 
     @property
     def state(self) -> str:
@@ -70,6 +74,15 @@ def source_states(now: datetime, viewer: AbstractUser | AnonymousUser | None = N
 def live_states(now: datetime) -> list[SourceState]:
     """Those of which one is told when they are late: feeds and senders."""
     return [*map(_feed, feed_states(now)), *(_sender(state, now) for state in token_states(now))]
+
+
+def with_losses(states: Sequence[SourceState], now: datetime) -> list[SourceState]:
+    """With what each sender said in the last `LOST_WITHIN` that it had lost; one query."""
+    rows = Quarantine.objects.filter(reason=LOST, batch__committed_at__gt=now - LOST_WITHIN)
+    lost: Counter[tuple[str, str]] = Counter()
+    for cluster, options, count in rows.values_list("batch__cluster__name", "batch__options", "count"):
+        lost[cluster, options["lost"]] += count
+    return [replace(one, lost=lost[one.cluster, one.name]) if one.kind == SENDER else one for one in states]
 
 
 def _feed(state: FeedState) -> SourceState:

@@ -23,7 +23,7 @@ from django.utils.module_loading import import_string
 from measurements.models import DigestChoice, Heartbeat
 from measurements.selectors.sources import FEED, SENDER, SourceState, live_states
 from measurements.services import feeds, tokens
-from measurements.services.heartbeats import CHORE, beat
+from measurements.services.heartbeats import CHORE, beat, forget
 
 logger = logging.getLogger(__name__)
 FAILED = f"{CHORE}alert mails: failed"
@@ -64,7 +64,7 @@ def alert_due(now: datetime) -> News | None:
         return None
     _note(news.late, now)
     _forget(news.back)
-    Heartbeat.objects.filter(name=FAILED).delete()
+    forget(FAILED)
     return news
 
 

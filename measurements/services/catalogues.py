@@ -15,6 +15,7 @@ from measurements.parsers.mappings import load_mappings
 from measurements.parsers.series import Catalogue
 
 MOST_SERIES = 200_000  # of a cluster: a sender with ever new labels must not fill the memory
+MOST_NEW = 100_000  # of them in one request
 OWN_MAPPINGS = "mappings"  # below JOULEBOOK_VAR: what a site says of its own exporters
 
 
@@ -40,6 +41,6 @@ def catalogue_of(cluster_id: int) -> Iterator[Catalogue]:
     mappings = site_mappings()
     kept = _kept.get(cluster_id)
     if kept is None or kept.mappings is not mappings or len(kept.catalogue) > MOST_SERIES:
-        kept = _kept[cluster_id] = _Kept(mappings, Catalogue(mappings))
+        kept = _kept[cluster_id] = _Kept(mappings, Catalogue(mappings, most=MOST_SERIES + MOST_NEW))
     with kept.lock:
         yield kept.catalogue

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from measurements.domain.metering import gpu_index
+from measurements.domain.channel_names import gpu_index
 from measurements.domain.units import EPOCH_DAY
 from measurements.models import ChannelPeriod, Cluster
 from measurements.parsers.records import ChannelFacts
+from measurements.services.channels import Declaration, declare_channels
 from measurements.services.gpu_places import GpuSeen, Places, in_force, note_gpu_places, places_of
-from measurements.services.machine import Declaration, declare_channels
 
 AT_UUID = "gpu@"  # begins the name of a channel whose GPU is known by its UUID alone
 _FIELDS = ("nominal_ms", "max_gap_ms", "wrap_uj", "source", "covers_gpus", "dc")

@@ -27,6 +27,7 @@ from measurements.services.replay import EVERY_S as REPLAY_S
 from measurements.services.replay import replay_due
 from measurements.services.scope_checks import check_due
 from measurements.services.tags import retag_due
+from measurements.services.trying import forget_undecided
 from measurements.services.upkeep import tend
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,11 @@ def every(seconds: float, run: Callable[[datetime], object], name: str, *, at_on
     _CHORES[name] = Chore(name, timedelta(seconds=seconds), run, at_once)
 
 
+def names() -> list[str]:
+    """All chores there are."""
+    return list(_CHORES)
+
+
 def due(now: datetime) -> list[str]:
     """The names of the chores whose time has come."""
     begun = dict(Heartbeat.objects.filter(name__startswith=CHORE).values_list("name", "at"))
@@ -70,7 +76,7 @@ def run(name: str, now: datetime) -> bool:
         return False
     try:
         chore.run(now)
-    except Exception:
+    except Exception:  # the other chores have their turn
         logger.exception("the chore %r failed; it is tried again in %s", name, chore.every)
     return True
 
@@ -97,5 +103,6 @@ every(DAY_S, forget_reads, "forget old reads", at_once=False)
 every(MINUTE_S, send_due, "send mails")
 every(MINUTE_S, alert_due, "tell operators of late sources")
 every(DAY_S, forget_digests, "forget old mails", at_once=False)
+every(HOUR_S, forget_undecided, "forget files nobody decided on", at_once=False)
 every(MINUTE_S, retag_due, "tag jobs")
 every(HOUR_S, check_due, "check what meters cover", at_once=False)

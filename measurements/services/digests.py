@@ -107,7 +107,7 @@ def send_one(user: User, turn: Turn, now: datetime) -> Outcome | None:
         mail = message(user, digest, letter)
         mail.message()  # an address that is none is found before anybody is asked
         note_project_read(user.get_username(), letter.projects, Page.MAIL, now)
-    except Exception as fault:
+    except Exception as fault:  # whatever is wrong with one letter keeps no other from being sent
         logger.exception("the %s mail to %s cannot be composed", turn.kind, user.get_username())
         return _ended(digest, state=Digest.State.FAILED, error=f"unexpected {type(fault).__name__}: see the log")
     return _deliver(digest, mail, now)

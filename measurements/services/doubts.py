@@ -1,6 +1,8 @@
 """Looks stored days through for what is not plausible: the one writer of `Doubt` and of what becomes of it.
 
 A day is examined as a whole, from what the store holds of it: whenever anything of it changed, before it is booked.
+Of a day that is not over something changes every minute: workers examine it every quarter of an hour, and once it is
+over. Its mark waits in the meantime, and what an examination finds then has the node-days booked anew.
 Nothing is ever taken out of the store. What is refused is left out by attribution, and comes back bit for bit.
 """
 
@@ -29,6 +31,7 @@ from measurements.services.marks import (
     settle,
     still_mine,
 )
+from measurements.services.open_days import examine_at_once, just_examined, note_examined
 from measurements.services.reach import Reach, touched
 
 State = Doubt.State
@@ -43,12 +46,17 @@ class NotPossible(ValueError):
         self.day = day
 
 
-def examine_next(now: datetime, cluster: Cluster | None = None) -> bool:
-    """Look through one day that has to be and that nobody is at; whether there was one."""
+def examine_next(now: datetime, cluster: Cluster | None = None, *, patient: bool = False) -> bool:
+    """Look through one day that has to be and that nobody is at; whether there was one.
+
+    ``patient``: leave alone a day that is not over and was looked through a moment ago. Its mark stays.
+    """
     waiting = DirtyDoubt.objects.filter(free(now))
     if cluster is not None:
         waiting = waiting.filter(cluster=cluster)
     if not waiting.exists():
+        return False
+    if patient and not (waiting := waiting.exclude(just_examined(now))).exists():
         return False
     for mark in claim(waiting.order_by("cluster", "day")[:1], now):
         _examine_marked(mark, now)
@@ -70,6 +78,7 @@ def _examine_marked(mark: DirtyDoubt, now: datetime) -> None:
             transaction.set_rollback(True)
             return
         settle([mark], current)
+        note_examined(cluster, mark.day, now)
 
 
 def _renewing(mark: DirtyDoubt, now: datetime) -> Callable[[], None]:
@@ -206,4 +215,5 @@ def set_rule(cluster: Cluster, rule: Rule, setting: Setting) -> bool:
     cluster.plausibility = row.plausibility
     days = set(Segment.objects.filter(cluster=row).order_by().values_list("day", flat=True).distinct())
     mark_examinations(row, days - sealed_days(row, days))
+    examine_at_once(row)  # who says so waits for it
     return True

@@ -10,8 +10,8 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
+from measurements.domain.channel_names import gpu_index
 from measurements.domain.integrate import COUNTER_GAP_MS
-from measurements.domain.metering import gpu_index
 from measurements.domain.plausibility import WHOLE, ChannelDay, Found
 from measurements.domain.plausibility_chassis import HourSums, equal_hours, groups_of, hour_sums, repeated
 from measurements.domain.plausibility_frozen import Around, constant_runs, frozen
@@ -167,11 +167,12 @@ class _Examination:
         if self.lags:
             nodes = sorted({self.channels[channel][0] for channel in self.lags})
             self.found += [skewed(day, self.lags[day.channel]) for day in self._read(nodes, list(self.lags))]
+        read = len({one.node for one in self.sums})
         for group in groups_of(self.sums):
             hours = dict(zip([one.channel for one in group], equal_hours(group), strict=True))
             names = sorted({self.nodes[one.node][0] for one in group})
             for day in self._read(sorted({one.node for one in group}), list(hours)):
-                self.found += repeated(day, self.start_ms, hours[day.channel], names)
+                self.found += repeated(day, self.start_ms, hours[day.channel], names, read - len(names))
 
     def _compare_with_below(self) -> None:
         """A meter above nodes against all that is right below it."""

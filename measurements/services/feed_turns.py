@@ -28,6 +28,7 @@ class Turn:
     now: datetime
     spool: Path  # an empty folder that goes with the turn
     behind: bool = False  # set it where there is more to fetch: the next turn comes at once
+    asked_ms: int | None = None  # from where on this turn asks
     report: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -43,8 +44,10 @@ class Turn:
         """From where on to ask: behind the cursor, at first from the day that was said, else an overlap ago."""
         since_ms, cursor_ms = self.feed.since_ms, self.feed.cursor_ms
         if cursor_ms is None:
-            return self.now_ms - overlap_ms if since_ms is None else since_ms
-        return max(cursor_ms - overlap_ms, since_ms or 0)  # however long nobody asked
+            self.asked_ms = self.now_ms - overlap_ms if since_ms is None else since_ms
+        else:
+            self.asked_ms = max(cursor_ms - overlap_ms, since_ms or 0)  # however long nobody asked
+        return self.asked_ms
 
     def keep(self, *, cursor_ms: int | None = None, newest_ms: int | None = None) -> None:
         """Note how far it has come, and hold the lease on; inside the transaction that stores, or behind it."""

@@ -141,7 +141,7 @@ def _run(turn: Turn) -> Ended | None:
         return _failed(turn, f"what came cannot be read: {fault}", None)
     except (OperationalError, InterfaceError):
         raise  # our own database: nobody is to blame, and nothing could be noted
-    except Exception as fault:
+    except Exception as fault:  # whatever one source does, the others have their turn
         logger.exception("the feed %s failed", turn.feed)
         return _failed(turn, f"unexpected {type(fault).__name__}: see the log", None)
     wait = timedelta(0) if turn.behind else timedelta(seconds=turn.feed.every_s)

@@ -10,12 +10,18 @@ from measurements.models import Heartbeat
 
 SWEEP, BEAT = "sweep", "beat"
 WORKER, CHORE = "worker ", "chore "  # each followed by its name
+EXAMINED = "examined "  # followed by the cluster's number: when its open days were looked through
 FORGOTTEN = timedelta(days=1)  # a worker that was not seen for so long has gone for good
 
 
 def beat(name: str, now: datetime, detail: Mapping[str, Any] | None = None) -> None:
     """Note that something is alive."""
     Heartbeat.objects.update_or_create(name=name[:128], defaults={"at": now, "detail": dict(detail or {})})
+
+
+def forget(name: str) -> None:
+    """Note that something is over."""
+    Heartbeat.objects.filter(name=name).delete()
 
 
 def take_turn(name: str, now: datetime, every: timedelta, *, at_once: bool = True) -> bool:

@@ -12,16 +12,10 @@ from measurements.domain.units import ms_from_datetime
 from measurements.models import Batch, Cluster
 from measurements.parsers.records import JobChunk, JobRecord, ParseOptions, Refusal
 from measurements.parsers.source import Source
-from measurements.services.batches import (
-    IngestReport,
-    QuarantineDraft,
-    earlier_batch,
-    head_of,
-    new_batch,
-    refused_lines,
-)
+from measurements.services.batches import IngestReport, earlier_batch, new_batch
 from measurements.services.job_merging import Merging
 from measurements.services.judge import NodeDirectory
+from measurements.services.quarantine import QuarantineDraft, head_of, refused_lines
 from measurements.services.tags import Tagger
 
 JOBS = Batch.Content.JOBS

@@ -21,10 +21,11 @@ from measurements.parsers.records import ParseOptions, PowerChunk
 from measurements.parsers.source import Source
 from measurements.parsers.times import utc_text
 from measurements.services.ahead import ahead
-from measurements.services.batches import IngestReport, earlier_batch, head_of, new_batch, refused_lines
+from measurements.services.batches import IngestReport, earlier_batch, new_batch
+from measurements.services.channels import Declaration
 from measurements.services.judge import NodeDirectory, judge
-from measurements.services.machine import Declaration
 from measurements.services.power_drafts import Overtaken, PowerDraft, begin, flush, hold, overtaken, store
+from measurements.services.quarantine import head_of, refused_lines
 
 POWER = Batch.Content.POWER
 Parser = Callable[[Source, ParseOptions, int], Iterator[PowerChunk]]

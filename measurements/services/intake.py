@@ -114,7 +114,7 @@ def take_next(now: Clock, checkpoint: Callable[[], None] = lambda: None) -> bool
         raise
     except LeaseLost:
         logger.warning("%s: somebody else has taken it over", intake)
-    except Exception as fault:
+    except Exception as fault:  # a fault of ours, tried again later; other files have their turn
         logger.exception("%s failed unexpectedly", intake)
         _put_off(intake, f"unexpected error: {type(fault).__name__}: {fault}", now)
     else:

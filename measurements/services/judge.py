@@ -15,12 +15,12 @@ from measurements.domain.units import MW_PER_W, UJ_PER_J, BoolArray, IntArray, K
 from measurements.models import Cluster, NodeConfig
 from measurements.parsers.records import PowerChunk
 from measurements.selectors.states import off_times
-from measurements.services.batches import QuarantineDraft
 from measurements.services.channel_facts import FactsDraft, KnownFacts
+from measurements.services.channels import channels_of, made_up_channels
 from measurements.services.judge_channels import of_channels
 from measurements.services.judged import BELOW_FLOOR, FROM_THE_FUTURE, Rows, refuse
-from measurements.services.machine import channels_of, made_up_channels
 from measurements.services.names import NodeNames
+from measurements.services.quarantine import QuarantineDraft
 
 # What interfaces print for "no value": 2^32 - 1 and - 2 as W and as mW, 2^63 - 1, 2^64 - 1 and - 2.
 _SENTINELS = (2**32 - 1, 2**32 - 2)

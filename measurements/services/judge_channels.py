@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from measurements.domain.samples import Samples
 from measurements.domain.units import DAY_MS, BoolArray, IntArray
 from measurements.parsers.records import ChannelFacts
-from measurements.services.batches import QuarantineDraft
 from measurements.services.channel_facts import FactsDraft
 from measurements.services.judged import SECOND_SOURCE, UNKNOWN_GPU, Rows, refuse
+from measurements.services.quarantine import QuarantineDraft
 
 if TYPE_CHECKING:
     from measurements.services.judge import NodeDirectory

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from measurements.domain.units import MW_PER_W, UJ_PER_J, BoolArray, IntArray, Kind
 from measurements.parsers.records import ChannelFacts, PowerChunk
-from measurements.services.batches import QuarantineDraft
+from measurements.services.quarantine import QuarantineDraft
 
 SECOND_SOURCE = "another source feeds this channel"
 UNKNOWN_GPU = "GPU of unknown index"

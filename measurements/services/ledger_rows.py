@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +12,9 @@ from measurements.domain.nodeday import HourStatistics, NodeLedger
 from measurements.domain.packing import packed
 from measurements.domain.units import MW_PER_W, UJ_PER_J, FloatArray
 from measurements.models import AllocationEnergy, NodeDay, NodeHour
+from measurements.services.booking_input import Block
 from measurements.services.bulk import adapted, insert
 from measurements.services.marks import mark_day, mark_jobs
-
-if TYPE_CHECKING:
-    from measurements.services.attribution import Block
 
 QUARTERS_PER_HOUR = 4
 FLOAT_BYTES = 8

@@ -1,44 +1,30 @@
-"""Writes the description of the machine: clusters, nodes, channels, meters, policies."""
+"""Writes the description of the machine: clusters, node types, nodes and what they are made of."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from copy import copy
-from dataclasses import dataclass, fields
-from datetime import date, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import date
 
 from django.db import transaction
-from django.db.models import Max
 
-from measurements.domain.nodeday import Policy
-from measurements.domain.units import EPOCH_DAY, Kind, day_from_ms
+from measurements.domain.units import EPOCH_DAY, day_from_ms
 from measurements.models import (
     Allocation,
-    Channel,
-    ChannelPeriod,
     Cluster,
     DirtyNodeDay,
-    MeterPeriod,
     Node,
     NodeConfig,
     NodeDay,
     NodeType,
-    PolicyPeriod,
 )
 from measurements.parsers.records import NodeRecord
 from measurements.services.marks import mark_jobs, mark_node_days, mark_rolled_up_days
 from measurements.services.names import NodeNames
-from measurements.services.periods import begun_jobs, held_node_days
 from measurements.store import days_between
 
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_PACKAGES = re.compile(r"cpu(\d*)")
-_DRAM = re.compile(r"dram(\d*)")
-_GPUS = re.compile(r"gpu(\d*)")
-_PLATFORMS = re.compile(r"psys(\d*)")
-_NO_FIGURE = {"source", "dc"}  # what may be said of a channel without a figure changing
 _CONFIG_FIELDS = (
     "cpus",
     "gpus",
@@ -217,182 +203,3 @@ def description_changed(nodes: Iterable[Node]) -> None:
     for node in nodes:
         touch_nodes(node.cluster, {node.pk: EPOCH_DAY})
         mark_rolled_up_days(node.cluster, EPOCH_DAY)
-
-
-def channels_of(cluster: Cluster, wanted: Iterable[tuple[int, str, Kind]]) -> dict[tuple[int, str, Kind], int]:
-    """The ids of (node id, name, kind), made where they are not there."""
-    wanted = set(wanted)
-    missing = sorted(wanted - known_channels(wanted).keys())
-    if missing:
-        Channel.objects.bulk_create(
-            [Channel(node_id=node_id, name=name, kind=kind) for node_id, name, kind in missing],
-            ignore_conflicts=True,
-        )
-    found = known_channels(wanted)
-    return {key: found[key] for key in wanted}
-
-
-def known_channels(wanted: Iterable[tuple[int, str, Kind]]) -> dict[tuple[int, str, Kind], int]:
-    """The ids of all channels of the nodes of (node id, name, kind)."""
-    rows = Channel.objects.filter(node_id__in={node_id for node_id, _, _ in wanted})
-    return {
-        (node_id, name, Kind(kind)): pk for node_id, name, kind, pk in rows.values_list("node_id", "name", "kind", "pk")
-    }
-
-
-def made_up_channels(wanted: Iterable[tuple[int, str, Kind]], made_up: int) -> dict[tuple[int, str, Kind], int]:
-    """As `channels_of`, but nothing is written: what is not there gets an id behind all others."""
-    wanted = sorted(set(wanted))
-    found = known_channels(wanted)
-    first = (Channel.objects.aggregate(newest=Max("pk"))["newest"] or 0) + 1 + made_up
-    return {key: found.get(key, first + i) for i, key in enumerate(wanted)}
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """What an ingest says of its channels; None where nothing."""
-
-    nominal_ms: int | None = None
-    max_gap_ms: int | None = None
-    wrap_uj: int | None = None
-    source: str | None = None
-    covers_gpus: bool | None = None
-    dc: bool | None = None
-
-    def said(self) -> dict[str, Any]:
-        """The fields that are stated."""
-        pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: value for name, value in pairs if value is not None}
-
-
-def declare_channels(cluster: Cluster, first_days: dict[int, date], declaration: Declaration) -> None:
-    """Date what is said of channels (id → first day of their samples); a change dirties its days.
-
-    Saying the same again, or of earlier days later, gives the same rows in any order.
-    """
-    said = declaration.said()
-    if not said or not first_days:
-        return
-    periods: dict[int, list[ChannelPeriod]] = {}
-    for row in ChannelPeriod.objects.filter(channel_id__in=first_days).order_by("valid_from"):
-        periods.setdefault(row.channel_id, []).append(row)
-    nodes = dict(Channel.objects.filter(pk__in=first_days).values_list("pk", "node_id"))
-    touched: dict[int, date] = {}
-    fresh: list[ChannelPeriod] = []
-    changed: list[ChannelPeriod] = []
-    for channel_id, day in sorted(first_days.items()):
-        written = _declared(channel_id, day, said, periods.get(channel_id, []))
-        if written is None:
-            continue
-        (changed if written.pk else fresh).append(written)
-        node = nodes[channel_id]
-        touched[node] = min(day, touched.get(node, day))
-    ChannelPeriod.objects.bulk_create(fresh, 1000)
-    ChannelPeriod.objects.bulk_update(changed, ["valid_from", *said], 200)
-    if said.keys() <= _NO_FIGURE:
-        return
-    # A stretch may reach over midnight, hence the day before.
-    touch_nodes(cluster, {node: day - timedelta(days=1) for node, day in touched.items()})
-
-
-def _declared(channel_id: int, day: date, said: dict[str, Any], rows: list[ChannelPeriod]) -> ChannelPeriod | None:
-    """The row that must be written so that from ``day`` on holds what is said; None if it does already."""
-    current = next((row for row in reversed(rows) if row.valid_from <= day), None)
-    following = next((row for row in rows if row.valid_from > day), None)
-    if current is not None and _says(current, said):
-        return None
-    if current is not None and current.valid_from == day:
-        row = current
-    elif current is None and following is not None and _says(following, said):
-        row = following
-    else:
-        row = copy(current) if current is not None else ChannelPeriod(channel_id=channel_id)
-        row.pk = None
-        row._state.adding = True
-    row.valid_from = day
-    for name, value in said.items():
-        setattr(row, name, value)
-    return row
-
-
-def _says(row: ChannelPeriod, said: dict[str, Any]) -> bool:
-    return all(getattr(row, name) == value for name, value in said.items())
-
-
-def choose_meters(node_ids: Iterable[int]) -> None:
-    """Write a meter for those of some nodes that have none: the node channel, else packages and DRAM (and GPUs)."""
-    without = set(node_ids) - set(MeterPeriod.objects.filter(node_id__in=node_ids).values_list("node_id", flat=True))
-    channels: dict[int, list[Channel]] = {}
-    for channel in Channel.objects.filter(node_id__in=without).order_by("name", "kind"):
-        channels.setdefault(channel.node_id, []).append(channel)
-    chosen = {node_id: default_meter(present) for node_id, present in sorted(channels.items())}
-    periods = [MeterPeriod(node_id=node_id, automatic=True) for node_id, parts in chosen.items() if parts]
-    MeterPeriod.objects.bulk_create(periods, 1000)
-    through = MeterPeriod.channels.through
-    links = [through(meterperiod=p, channel=channel) for p in periods for channel in chosen[p.node_id]]
-    through.objects.bulk_create(links, 1000)
-
-
-def default_meter(channels: Sequence[Channel]) -> list[Channel]:
-    """The channels that count as a node's energy if nobody says; of a gauge and a counter of one name the counter."""
-    by_name: dict[str, Channel] = {}
-    for channel in sorted(channels, key=lambda c: (c.name, c.kind == Kind.COUNTER)):
-        by_name[channel.name] = channel
-    if "node" in by_name:
-        return [by_name["node"]]
-    packages = _family(by_name, "cpu", _PACKAGES)
-    parts = packages + _family(by_name, "dram", _DRAM) if packages else _host(by_name)
-    return parts + _family(by_name, "gpu", _GPUS) if parts else []
-
-
-def _family(by_name: dict[str, Channel], total: str, pattern: re.Pattern[str]) -> list[Channel]:
-    """All parts of a kind, or the one channel that covers them together: never both, for they overlap."""
-    if total in by_name:
-        return [by_name[total]]
-    return [channel for name, channel in sorted(by_name.items()) if pattern.fullmatch(name)]
-
-
-def _host(by_name: dict[str, Channel]) -> list[Channel]:
-    """What covers packages and DRAM together, where they are not metered themselves: host, else the platform."""
-    return [by_name["host"]] if "host" in by_name else _family(by_name, "psys", _PLATFORMS)
-
-
-def policy_on(cluster: Cluster, day: date) -> Policy:
-    """The policy in force on a UTC day."""
-    row = PolicyPeriod.objects.filter(cluster=cluster, valid_from__lte=day).order_by("-valid_from").first()
-    return Policy(row.policy) if row else Policy.ALLOCATION
-
-
-@transaction.atomic
-def set_policy(cluster: Cluster, policy: Policy, since: date | None, until: date | None) -> None:
-    """Split shared nodes by ``policy`` on the days [since, until); what that changes is marked dirty."""
-    first = since or EPOCH_DAY
-    after = policy_on(cluster, until) if until else None
-    changed = policy_on(cluster, first) != policy
-    inside = PolicyPeriod.objects.filter(cluster=cluster, valid_from__gte=first)
-    if until:
-        inside = inside.filter(valid_from__lt=until)
-    changed |= inside.exclude(policy=policy).exists()
-    if not changed:
-        return
-    inside.delete()
-    PolicyPeriod.objects.update_or_create(cluster=cluster, valid_from=first, defaults={"policy": policy})
-    if until and after is not None:
-        PolicyPeriod.objects.get_or_create(cluster=cluster, valid_from=until, defaults={"policy": after})
-    mark_period(cluster, since, until)
-
-
-def mark_period(cluster: Cluster, since: date | None, until: date | None) -> None:
-    """Mark all node-days of [since, until) dirty that the ledger has booked or that there is input for."""
-    pairs = held_node_days(cluster, since, until)
-    with transaction.atomic():
-        Cluster.objects.select_for_update(no_key=True).get(pk=cluster.pk)  # no day is sealed meanwhile
-        for model in (NodeDay, DirtyNodeDay):
-            rows = model.objects.filter(cluster=cluster)
-            if since:
-                rows = rows.filter(day__gte=since)
-            if until:
-                rows = rows.filter(day__lt=until)
-            pairs |= set(rows.values_list("node_id", "day"))
-        mark_node_days(cluster, pairs)
-        mark_jobs(begun_jobs(cluster, since, until))  # those without a node-day as well

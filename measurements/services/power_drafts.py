@@ -18,10 +18,10 @@ from django.db.models import Max
 from measurements.domain.samples import Samples, concatenate, differing, resolve, runs_of
 from measurements.domain.units import DAY_MS, EPOCH_DAY
 from measurements.models import Batch, Cluster, PendingCorrection, Segment
-from measurements.services.batches import QuarantineDraft
 from measurements.services.channel_facts import FactsDraft, write_facts
-from measurements.services.machine import Declaration, declare_channels
+from measurements.services.channels import Declaration, declare_channels
 from measurements.services.marks import sealed_days
+from measurements.services.quarantine import QuarantineDraft
 from measurements.services.reach import mark_reached, note_reach
 from measurements.store import SampleStore, Selection
 

@@ -43,7 +43,7 @@ def store(
 
     def book(hour: HoursBatch, tallies: Sequence[Tally]) -> None:
         _count(hour, tallies[0], delivery)
-        keep_refused(turn.feed, delivery.refused, delivery.again, turn.now)
+        keep_refused(turn, delivery.refused, delivery.again)
         turn.keep(cursor_ms=cursor_ms, newest_ms=newest_ms)
 
     try:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -17,12 +17,13 @@ from django.db import transaction
 
 from measurements.domain.units import EPOCH_DAY, ms_from_datetime
 from measurements.models import Cluster, Intake, Node, NodeAlias, NodeDay
-from measurements.parsers.detect import detect_power
+from measurements.parsers.detect import PowerParser, detect_power
 from measurements.parsers.detect_jobs import detect_jobs
 from measurements.parsers.detect_nodes import detect_nodes
 from measurements.parsers.node_states import read_states
-from measurements.parsers.recognise import STATES_FORMAT, looks_like
+from measurements.parsers.recognise import STATES_FORMAT
 from measurements.parsers.records import ParseOptions, UnusableFile
+from measurements.parsers.shapes import shape_of
 from measurements.parsers.watched import Watched
 from measurements.services.batches import IngestReport
 from measurements.services.marks import sealed_days
@@ -46,6 +47,7 @@ REASONS_SHOWN = 30
 WARNINGS_SHOWN = 30
 TEXT_SHOWN = 300
 PROBE_BYTES = 256 << 10  # of the beginning: do its times name their zone?
+SOME_NODE = "some-node"
 NO_ZONE = "time without zone"
 Facts = dict[str, Any]
 
@@ -63,7 +65,20 @@ def preview(
             facts, report = _nodes(cluster, source, options)
         case Intake.Content.STATES:
             facts, report = _states(cluster, source, options)
-    return facts | _of_report(report) | {"looks_like": looks_like(content, facts["format"])}
+    return facts | _of_report(report)
+
+
+def glimpse(content: str, source: Watched, options: Options, now: datetime) -> Facts:
+    """What is seen of a power log that can't be read so: its format, and whether its times lack a zone as well."""
+    facts: Facts = {}
+    if content == Intake.Content.POWER:
+        with suppress(UnusableFile):
+            parser = detect_power(source, options.get("format"))
+            parse = power_options(parser, options, now)
+            facts |= {"format": parser.name, "shape": asdict(shape_of(source, parser.name, parse))}
+            naive = _power_is_naive(parser, source, parse, now)
+            facts |= {} if naive is None else {"naive": naive}
+    return facts
 
 
 def _power(
@@ -71,25 +86,35 @@ def _power(
 ) -> tuple[Facts, IngestReport]:
     parser = detect_power(source, options.get("format"))
     look = PowerLook()
-    naive = None
-    probe = Watched(source.path, source.name, source.folder, PROBE_BYTES)
-    parse = replace(power_options(parser, options, now), time_zone=None)
-    try:
-        chunks = islice(parser.read(probe, parse, ms_from_datetime(now)), 2)
-        naive = any(refusal.reason == NO_ZONE for chunk in chunks for refusal in chunk.refusals)
-    except UnusableFile as fault:
-        naive = True if "zone" in str(fault) else None
+    parse = power_options(parser, options, now)
+    naive = _power_is_naive(parser, source, parse, now)
     report = take_power(cluster, source, options, now, dry_run=True, progress=progress, watch=look.watch)
     channels = look.channels()
     facts = {
         "format": parser.name,
         "naive": naive,
+        "shape": asdict(shape_of(source, parser.name, parse)),
         "interval_s": look.interval_s,
         "channels": channels[:CHANNELS_SHOWN],
         "more_channels": max(len(channels) - CHANNELS_SHOWN, 0),
         "curve": look.curve(),
     }
     return facts | _span(look) | _whose(cluster, look.nodes) | _days(cluster, look.days), report
+
+
+def _power_is_naive(parser: PowerParser, source: Watched, parse: ParseOptions, now: datetime) -> bool | None:
+    """Whether its times name no zone; None where its beginning shows no time that is its own."""
+    probe = Watched(source.path, source.name, source.folder, PROBE_BYTES)
+    bare = replace(parse, time_zone=None, node=parse.node or SOME_NODE)
+    seen = False
+    try:
+        for chunk in islice(parser.read(probe, bare, ms_from_datetime(now)), 2):
+            if any(refusal.reason == NO_ZONE for refusal in chunk.refusals):
+                return True
+            seen |= bool((chunk.t_ms != parse.at_ms).any()) if parse.at_ms is not None else bool(len(chunk.t_ms))
+    except UnusableFile as fault:
+        return True if "--time-zone" in str(fault) else None
+    return False if seen else None
 
 
 def _jobs(
@@ -179,6 +204,7 @@ def _whose(cluster: Cluster, nodes: dict[str, int], *, new: bool = False) -> Fac
     near = {name: next(iter(difflib.get_close_matches(name, here, 1)), "") for name in unknown[:NAMES_SHOWN]}
     return {
         "nodes": {
+            "here": len(here) if not new else None,
             "known": len(known),
             "first_known": known[:NAMES_SHOWN],
             "unknown": len(unknown),

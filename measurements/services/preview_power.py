@@ -18,6 +18,7 @@ CURVES = 8  # channels of which a curve is kept, until it is known which is show
 MOST_BINS = 2_000  # then two become one
 POINTS = 160  # of the curve that is shown
 INTERVAL_ROWS = 200_000  # of the beginning, to know the interval by
+RISES = 20  # steps upwards without one downwards: no power does that
 WHOLE_NODE = "node"
 
 
@@ -28,6 +29,9 @@ class _Channel:
     low: int | None = None
     high: int | None = None
     total: float = 0.0
+    source: str = ""  # what measured it, where the format says it
+    only_rises: bool = True  # as a counter of energy does
+    rose: bool = False
 
 
 @dataclass(slots=True)
@@ -112,6 +116,11 @@ class PowerLook:
         seen.low = low if seen.low is None else min(low, seen.low)
         seen.high = high if seen.high is None else max(high, seen.high)
         seen.total += float(values.sum(dtype=np.float64))
+        seen.source = seen.source or (chunk.facts[code].source if chunk.facts else "")
+        if kind != Kind.COUNTER and seen.only_rises:
+            steps = _steps(chunk, rows)
+            seen.only_rises = not bool((steps < 0).any())
+            seen.rose |= int((steps > 0).sum()) >= RISES
         if name in self._curves or len(self._curves) < CURVES or name == WHOLE_NODE:
             self._curves.setdefault(name, _Curve()).add(*_powers(chunk, kind, rows))
 
@@ -125,6 +134,8 @@ class PowerLook:
                 "low": (seen.low or 0) / _size(kind),
                 "high": (seen.high or 0) / _size(kind),
                 "mean": None if kind == Kind.COUNTER else seen.total / seen.count / _size(kind),
+                "source": seen.source,
+                "only_rises": kind != Kind.COUNTER and seen.only_rises and seen.rose,
             }
             for (name, kind), seen in self._channels.items()
         ]
@@ -138,6 +149,14 @@ class PowerLook:
             return None
         step_ms, points = self._curves[name].points()
         return {"channel": name, "step_ms": step_ms, "points": points} if len(points) > 1 else None
+
+
+def _steps(chunk: PowerChunk, rows: IntArray) -> IntArray:
+    """By what each node's readings of a channel differ from the ones before."""
+    node, t_ms, value = chunk.node[rows], chunk.t_ms[rows], chunk.value[rows]
+    order = np.lexsort((t_ms, node))
+    steps: IntArray = np.diff(value[order])[np.diff(node[order]) == 0]
+    return steps
 
 
 def _size(kind: Kind) -> int:

@@ -156,7 +156,7 @@ def pull_one(pk: int, now: datetime, *, at_once: bool = False) -> Turn | None:
         return turn.failed(str(fault), fault.wait_s)
     except OtherZone as fault:
         return turn.failed(str(fault), None)
-    except Exception as fault:
+    except Exception as fault:  # whatever one provider does, the others have their turn
         logger.exception("pulling %s failed", turn.pull)
         return turn.failed(f"unexpected {type(fault).__name__}: see the log", None)
     return turn.done()

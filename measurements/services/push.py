@@ -8,15 +8,18 @@ from datetime import datetime
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 
+from measurements.domain.losses import Loss
 from measurements.domain.samples import concatenate
 from measurements.domain.units import ms_from_datetime
 from measurements.models import Token
 from measurements.parsers.records import PowerChunk
-from measurements.services.batches import IngestReport, grow_quarantine
+from measurements.services.batches import IngestReport
 from measurements.services.directories import directory_of, forget_directories
 from measurements.services.gathering import BrokenOff, Gathering
 from measurements.services.judge import judge
+from measurements.services.losses import note_losses
 from measurements.services.push_commit import Delivery, HoursBatch, Tally, commit
+from measurements.services.quarantine import grow_quarantine
 from measurements.services.tokens import note_uses
 
 logger = logging.getLogger(__name__)
@@ -35,6 +38,14 @@ def push(token: Token, chunks: Iterable[PowerChunk], now: datetime) -> IngestRep
             return delivery.report()
         return _gathering(token.cluster_id).bring(delivery)
     except (OperationalError, InterfaceError, OSError, BrokenOff) as fault:
+        raise NotDurable(str(fault)) from fault
+
+
+def tell_losses(token: Token, losses: Sequence[Loss], now: datetime) -> None:
+    """Keep what a sender says that it lost; comes back when it is on disk, else `NotDurable`."""
+    try:
+        note_losses(token, losses, now)
+    except (OperationalError, InterfaceError) as fault:
         raise NotDurable(str(fault)) from fault
 
 
@@ -66,7 +77,7 @@ def commit_together(deliveries: Sequence[Delivery]) -> list[IngestReport | BaseE
         forget_directories()  # they believe that what was said of channels is written
         logger.warning("pushes could not be stored: %s", fault)
         return [NotDurable(str(fault)) for _ in deliveries]
-    except Exception as fault:
+    except Exception as fault:  # what one of them brings must not keep the others from being stored
         forget_directories()
         if len(deliveries) > 1:
             logger.exception("a common commit of %d pushes failed; each is tried by itself", len(deliveries))

@@ -20,11 +20,12 @@ from django.db import connection, transaction
 from measurements.domain.samples import Samples, concatenate, differing, empty_samples, resolve
 from measurements.domain.units import DAY_MS, EPOCH_DAY
 from measurements.models import Batch, Cluster, PendingCorrection, Segment, Token
-from measurements.services.batches import IngestReport, QuarantineDraft, RefusedCount, options_key
+from measurements.services.batches import IngestReport, options_key
 from measurements.services.channel_facts import FactsDraft, write_facts
 from measurements.services.marks import sealed_days
 from measurements.services.push_known import KnownSamples
 from measurements.services.push_levels import PUSH, PUSHED, hour_of
+from measurements.services.quarantine import QuarantineDraft, RefusedCount
 from measurements.store import SampleStore, samples_from_parquet
 
 POWER = Batch.Content.POWER

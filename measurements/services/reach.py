@@ -13,8 +13,8 @@ from measurements.domain.samples import Samples
 from measurements.domain.units import DAY_MS, EPOCH_DAY, day_from_ms, day_start_ms
 from measurements.models import Allocation, ChannelPeriod, Cluster, DirtyNodeDay, Node, NodeDay
 from measurements.services.bulk import assign
-from measurements.services.machine import choose_meters
 from measurements.services.marks import mark_node_days, mark_rolled_up_days
+from measurements.services.meters import choose_meters
 from measurements.store import days_between
 
 Reach = dict[tuple[int, int], tuple[int, int]]  # (node id, day's number) → first and last instant of what is new

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from measurements.domain.units import MW_PER_W, UJ_PER_J, Kind
+from measurements.domain.units import Kind
 from measurements.feeds.about import FeedError
 from measurements.feeds.bmc import AskError, Bmc, login_of
 from measurements.feeds.bmc_memory import Known, Memory
@@ -25,7 +25,6 @@ from measurements.services.power_feeds import store
 
 OPTIONS: Mapping[str, type] = {**bmc_feeds.OPTIONS, "ca_file": str, "insecure": bool, "auth": str}
 LONGEST_S = 10.0
-SCALE = {Kind.GAUGE: MW_PER_W, Kind.COUNTER: UJ_PER_J}
 WAYS = ("basic", "session")
 IN_CLEAR = "a password over http:// can be read by anybody on the way: use https://, or say insecure=true"
 
@@ -110,7 +109,7 @@ def chunk_of(given: Given[Told]) -> PowerChunk:
     refusals = [Refusal("not a number", 0, fault, bmc.node) for bmc, told in given for fault in told.faults]
     taken: list[tuple[str, Sample, int]] = []
     for number, (name, one) in enumerate(_samples(given), start=1):
-        stored = one.value * SCALE[one.kind]
+        stored = one.value * one.kind.stored_per_unit
         if not math.isfinite(stored) or abs(stored) > STORED_MAX:
             refusals.append(Refusal("out of range", number, f"{one.value:g} is no power or energy", one.name))
         else:

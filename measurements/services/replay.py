@@ -21,11 +21,11 @@ from django.db.models import F, QuerySet
 from measurements.domain.samples import Samples
 from measurements.domain.units import ms_from_datetime
 from measurements.models import Batch, Cluster, Quarantine
-from measurements.services.batches import MORE, QuarantineDraft, grow_quarantine
+from measurements.services.channels import Declaration
 from measurements.services.directories import forget_directories
 from measurements.services.judge import NodeDirectory, judge
-from measurements.services.machine import Declaration
 from measurements.services.power_drafts import Overtaken, PowerDraft, begin, flush, hold, overtaken, store
+from measurements.services.quarantine import MORE, QuarantineDraft, grow_quarantine
 from measurements.services.replay_jobs import JobsTried, form_of_jobs, try_jobs
 from measurements.services.replay_lines import form_of, lines_again, more_than_kept
 

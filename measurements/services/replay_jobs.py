@@ -13,8 +13,8 @@ from measurements.parsers.body import Body
 from measurements.parsers.detect_jobs import detect_jobs
 from measurements.parsers.records import JobChunk, JobRecord, ParseOptions, UnusableFile
 from measurements.parsers.source import TEXT_LIMIT
-from measurements.services.batches import HEADED, QuarantineDraft
 from measurements.services.ingest_jobs import store_again
+from measurements.services.quarantine import HEADED, QuarantineDraft
 from measurements.services.replay_lines import cut, head_kept, lots
 
 _BY_LINE = HEADED | {"sacct-xdmod", "pbs", "lsf"}  # a line of the others does not stand for itself

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from django.conf import settings
 
+from measurements.domain.losses import LOST
 from measurements.domain.units import MW_PER_W, UJ_PER_J, BoolArray, IntArray, Kind
 from measurements.models import Batch, Quarantine
 from measurements.parsers.body import Body
@@ -35,9 +36,9 @@ from measurements.parsers.records import ChannelFacts, ParseOptions, PowerChunk,
 from measurements.parsers.series import Catalogue
 from measurements.parsers.source import TEXT_LIMIT
 from measurements.parsers.times import REASONS, TimeFault, parse_instant
-from measurements.services.batches import BESIDE, HEADED, MORE
 from measurements.services.catalogues import OWN_MAPPINGS
 from measurements.services.judged import CURES
+from measurements.services.quarantine import BESIDE, HEADED, MORE
 
 LOT_LINES = 10_000
 _BY_LINE = HEADED | {"ptdaemon", "prometheus", "influx"}  # the others say elsewhere what a line is about
@@ -68,7 +69,7 @@ class Read:
 def form_of(row: Quarantine) -> Form:
     """How the lines of a reason are kept; empty where they can't be read again."""
     reason, fmt = row.reason, row.batch.options.get("format", "")
-    if row.batch.content != Batch.Content.POWER:
+    if row.batch.content != Batch.Content.POWER or reason == LOST:
         return ""
     if reason in CURES:
         return "plain"

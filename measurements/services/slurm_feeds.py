@@ -21,13 +21,13 @@ from measurements.parsers.sacctmgr import read_sacctmgr
 from measurements.parsers.scontrol_nodes import read_nodes
 from measurements.parsers.source import Source
 from measurements.services import gpu_holds
-from measurements.services.batches import QuarantineDraft
 from measurements.services.feed_batches import fold
 from measurements.services.feed_turns import Turn
 from measurements.services.ingest_jobs import JobsInput, Parser, ingest_jobs
 from measurements.services.machine import load_nodes
 from measurements.services.names import NodeNames
 from measurements.services.people import load_members
+from measurements.services.quarantine import QuarantineDraft
 from measurements.services.states import load_states
 
 OVERLAP_S = 3_600
@@ -121,7 +121,7 @@ def _take(turn: Turn, path: Path, parser: Parser, seen: set[str]) -> None:
     what = JobsInput(noting, "feed", UTC_TIMES)
     report = ingest_jobs(turn.feed.cluster, Source(path, f"feed {turn.feed.name}"), what, turn.now)
     path.unlink()
-    fold(report.batch, turn.feed, turn.now)
+    fold(report.batch, turn)
     turn.count({"read": report.read, "stored": report.stored, "duplicates": report.duplicates})
     _refused(turn, [(row.reason, row.count, row.example) for row in report.refused])
     for warning in report.warnings:

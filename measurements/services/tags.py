@@ -204,11 +204,6 @@ class Progress(NamedTuple):
     jobs: int
 
 
-def waiting_jobs() -> int:
-    """Roughly how many jobs are not yet tagged by the rules in force."""
-    return pass_progress().waiting
-
-
 def pass_progress() -> Progress:
     """Roughly how many jobs are not yet tagged by the rules in force, of how many."""
     last = Job.objects.aggregate(last=Max("pk"))["last"] or 0

@@ -22,11 +22,13 @@ from measurements.parsers.node_states import read_states
 from measurements.parsers.records import JobChunk, ParseOptions, PowerChunk, UnusableFile
 from measurements.parsers.source import Source
 from measurements.parsers.times import TimeRefused, parse_instant
-from measurements.services.batches import IngestReport, QuarantineDraft
+from measurements.services.batches import IngestReport
 from measurements.services.catalogues import OWN_MAPPINGS
+from measurements.services.channels import Declaration
 from measurements.services.ingest_jobs import JobsInput, ingest_jobs
 from measurements.services.ingest_power import PowerInput, ingest_power
-from measurements.services.machine import Declaration, load_nodes
+from measurements.services.machine import load_nodes
+from measurements.services.quarantine import QuarantineDraft
 from measurements.services.states import load_states
 
 Options = Mapping[str, Any]

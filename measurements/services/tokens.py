@@ -17,6 +17,10 @@ class TokenFault(ValueError):
     """Why there can't be such a token; a sentence."""
 
 
+class NameTaken(TokenFault):
+    """The cluster has a token of that name."""
+
+
 def make_token(
     cluster: Cluster,
     name: str,
@@ -30,7 +34,7 @@ def make_token(
     """A new token and its secret, which nobody can be told again."""
     name = name.strip()
     if not name or not name.isprintable():
-        raise TokenFault("a token needs a name: who sends with it")
+        raise TokenFault("a token needs a name that can be read: who sends with it")
     wanted = sorted(set(scopes))
     if not wanted or any(scope not in Token.Scope.values for scope in wanted):
         raise TokenFault(f"a token needs a scope: {', '.join(Token.Scope.values)}")
@@ -52,7 +56,7 @@ def make_token(
         with transaction.atomic():
             row.save(force_insert=True)
     except IntegrityError as fault:
-        raise TokenFault(f"{cluster} has a token {name!r} already: give another name") from fault
+        raise NameTaken(f"{cluster} has a token {name!r} already: give another name") from fault
     return row, secret
 
 

@@ -10,12 +10,12 @@ import logging
 import secrets
 import shutil
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from measurements.models import Intake
 from measurements.parsers.records import UnusableFile
@@ -32,11 +32,13 @@ from measurements.services.intake import (
     var,
 )
 from measurements.services.marks import give_back
-from measurements.services.preview import preview
+from measurements.services.preview import glimpse, preview
 from measurements.services.taking import check_options
 
 logger = logging.getLogger(__name__)
 State = Intake.State
+FORGOTTEN = "nobody decided on it in time"
+IN_THE_LOG = "; the log of whoever tried it has it in full: it is a fault of this site, please report it"
 UNDECIDED = (State.TRYING, State.TRIED)
 
 
@@ -61,9 +63,9 @@ def try_next(now: Clock, checkpoint: Callable[[], None] = lambda: None) -> bool:
         return True
     except OSError as fault:
         found = {"fault": _of_disk(fault)}
-    except Exception as fault:
+    except Exception as fault:  # whatever a parser gets wrong of one file keeps no other file from being tried
         logger.exception("%s: trying it failed unexpectedly", intake)
-        found = {"fault": f"unexpected error: {type(fault).__name__}: {fault}"}
+        found = {"fault": f"unexpected error: {type(fault).__name__}: {fault}{IN_THE_LOG}"}
     _tried(intake, found, now())
     return True
 
@@ -76,14 +78,18 @@ def _try(intake: Intake, now: Clock, checkpoint: Callable[[], None]) -> dict[str
     known = known_of(intake.cluster)
     sha256 = source.fingerprint(keeper)
     keeper.note()
-    found = preview(intake.content, intake.cluster, source, intake.options, now(), keeper)
+    try:
+        found = preview(intake.content, intake.cluster, source, intake.options, now(), keeper)
+    except UnusableFile as fault:
+        found = {"fault": str(fault)} | glimpse(intake.content, source, intake.options, now())
     part = {"bytes": source.done, "of": source.size} if source.cut else None
     return found | {"sha256": sha256, "part": part, "known": known, "size": source.size}
 
 
 def _of_disk(fault: OSError) -> str:
     if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return f"unexpected error: {fault}"
+        logger.error("%s: it can't be read", fault)
+        return f"unexpected error: {fault}{IN_THE_LOG}"
     free_mib = shutil.disk_usage(var()).free >> 20
     return f"no room on the disk of JOULEBOOK_VAR ({free_mib} MiB are free): make room, then try it again"
 
@@ -134,7 +140,31 @@ def withdraw(pk: int, now: datetime) -> bool:
     """Take a file back that nobody has begun to take, and remove its bytes; whether it could be."""
     untouched = Q(state=State.QUEUED, attempts=0, claimed_by="") & ~Q(given_by="")
     rows = Intake.objects.filter(Q(state__in=UNDECIDED) | untouched, pk=pk)
-    if not rows.update(state=State.WITHDRAWN, finished_at=now, claimed_by="", claimed_until=None, preview={}):
+    return _take_back(rows, pk, now)
+
+
+def forgotten_at(row: Intake) -> datetime | None:
+    """When a file that nobody decides on is withdrawn by itself."""
+    tried_at = row.preview.get("tried_at") if row.state == State.TRIED else None
+    return datetime.fromisoformat(tried_at) + timedelta(days=settings.IMPORT_KEEP_DAYS) if tried_at else None
+
+
+def forget_undecided(now: datetime) -> int:
+    """Withdraw the files that were tried so long ago that nobody will decide on them; how many."""
+    given = now - timedelta(days=settings.IMPORT_KEEP_DAYS)
+    waiting = Intake.objects.filter(state=State.TRIED, queued_at__lte=given).order_by("pk")
+    due = [row for row in waiting if (at := forgotten_at(row)) is not None and at <= now]
+    # One that was tried anew, or accepted, since it was looked at has another preview or state.
+    return sum(
+        _take_back(Intake.objects.filter(pk=row.pk, state=State.TRIED, preview=row.preview), row.pk, now, FORGOTTEN)
+        for row in due
+    )
+
+
+def _take_back(rows: QuerySet[Intake], pk: int, now: datetime, why: str = "") -> bool:
+    """Withdraw a file if it is still one of ``rows``, and give its room on the disk back."""
+    state = {"state": State.WITHDRAWN, "finished_at": now, "claimed_by": "", "claimed_until": None}
+    if not rows.update(**state, preview={}, error=why):
         return False
     folder = var() / Intake.objects.values_list("path", flat=True).get(pk=pk)
     shutil.rmtree(folder, ignore_errors=True)  # what is left by a reader at work is swept

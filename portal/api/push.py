@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +11,10 @@ from ninja import Router
 
 from measurements.domain.units import ms_from_datetime
 from measurements.models import Token
-from measurements.parsers import power_csv, power_json
-from measurements.parsers.body import Body
+from measurements.parsers import agent_losses, power_csv, power_json
+from measurements.parsers.body import Body, json_object
 from measurements.parsers.records import ParseOptions, PowerChunk
-from measurements.services.push import push
+from measurements.services.push import push, tell_losses
 from portal.push_answers import told
 from portal.push_body import Refused, body_of
 from portal.push_holds import take_holds
@@ -49,7 +48,11 @@ def power(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     with body_of(request) as body:
         chunks = _plain(request, body, ms_from_datetime(now))
-        return told(push(sender(request), chunks, now))
+        losses = agent_losses.read(body) if request.content_type == "application/json" else []
+        report = push(sender(request), chunks, now)
+        if report.usable:
+            tell_losses(sender(request), losses, now)
+        return told(report)
 
 
 def _plain(request: HttpRequest, body: bytes, now_ms: int) -> Sequence[PowerChunk]:
@@ -79,18 +82,8 @@ def gpu_holds(request: HttpRequest) -> HttpResponse:
     if request.content_type != "application/json":
         raise Refused(415, f"Content-Type {request.content_type!r}: send application/json")
     with body_of(request) as body:
-        status, content = take_holds(sender(request), _object(body), timezone.now())
+        status, content = take_holds(sender(request), json_object(body), timezone.now())
     return JsonResponse(content, status=status)
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as fault:
-        raise Refused(400, f"no JSON: {fault}") from fault
-    if not isinstance(document, dict):
-        raise Refused(400, "no JSON object")
-    return document
 
 
 def sender(request: HttpRequest) -> Token:

@@ -31,11 +31,11 @@ def remote_write(request: HttpRequest) -> HttpResponse:
     if request.content_type != _PROTOBUF or "v2" in (request.content_params or {}).get("proto", ""):
         raise Refused(415, "send Prometheus remote write 1.0: Content-Type application/x-protobuf")
     now, token = timezone.now(), sender(request)
-    with body_of(request, snappy=True) as body:
+    with body_of(request, snappy=True, busy=503) as body:  # of 429 it says: drop
         with catalogue_of(token.cluster_id) as catalogue:
             chunk = RemoteWrite(catalogue).chunk(body, ms_from_datetime(now), set(), settings.PUSH_UNPACKED_MIB * MIB)
         report = push(token, [chunk], now)
     words = first_words(report, UNMAPPED)
-    if words and not report.usable:  # Prometheus writes it to its log, and does not send it again
-        return HttpResponse(words, status=422, content_type="text/plain; charset=utf-8")
+    if words and not report.usable:  # 400 alone is dropped by all: vmagent sends any other one again and again
+        return HttpResponse(words, status=400, content_type="text/plain; charset=utf-8")
     return HttpResponse(status=204)

@@ -18,6 +18,7 @@ from portal import quantities
 register = template.Library()
 register.filter("percent", quantities.percent)
 register.filter("duration", quantities.duration)
+register.filter("whole", quantities.whole)
 
 
 @register.filter

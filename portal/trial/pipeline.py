@@ -24,11 +24,13 @@ from measurements.parsers.node_states import States
 from measurements.parsers.records import ParseOptions, Refusal, UnusableFile
 from measurements.parsers.source import Source
 from measurements.selectors.observed import held_names
-from measurements.services.batches import IngestReport, QuarantineDraft
+from measurements.services.batches import IngestReport
+from measurements.services.channels import Declaration
 from measurements.services.ingest_jobs import JobsInput, ingest_jobs
 from measurements.services.ingest_power import PowerInput, ingest_power
-from measurements.services.machine import Declaration, create_cluster, load_nodes
+from measurements.services.machine import create_cluster, load_nodes
 from measurements.services.names import NodeNames
+from measurements.services.quarantine import QuarantineDraft
 from measurements.services.states import load_states
 from portal.trial.cures import cure_of
 from portal.trial.guess import NOT_READ, Guess, guesses, unknown_names

@@ -88,11 +88,6 @@ class TrialReport:
     nodes_file: str
 
     @property
-    def covered_share(self) -> float | None:
-        """Covered ÷ wall time of the booked node-days."""
-        return ratio(self.closing.covered_s, self.closing.covered_s + self.closing.gap_s)
-
-    @property
     def unallocated_share(self) -> float | None:
         """Unallocated ÷ metered."""
         return ratio(self.closing.unallocated_j, self.closing.metered_j)

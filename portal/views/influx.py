@@ -1,10 +1,13 @@
 """InfluxDB's write interfaces: line protocol from whatever writes to an InfluxDB, with its stock settings.
 
 `/api/v2/write` is version 2's (Telegraf's influxdb_v2, cc-metric-collector), `/write` version 1's; `/ping` is what
-clients ask first. Organisation, bucket and database are not looked at: the token says which cluster it is.
+clients ask first, `/query` where version 1's make their database. `/api/write` is no InfluxDB's but cc-metric-store's:
+seconds, and 200. Organisation, bucket and database are not looked at: the token says which cluster it is.
 """
 
 from __future__ import annotations
+
+import re
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
@@ -13,14 +16,15 @@ from django.views.decorators.http import require_POST, require_safe
 
 from measurements.domain.units import ms_from_datetime
 from measurements.models import Token
-from measurements.parsers.line_protocol import LineProtocol
+from measurements.parsers import line_protocol
 from measurements.services.catalogues import catalogue_of
 from measurements.services.push import push
 from portal.push_answers import FAULTS, UNMAPPED, first_broken, first_words, status_of, with_headers
 from portal.push_body import Refused, body_of
 from portal.senders import sender_of
 
-PRECISIONS = {"": "ns", "n": "ns", "ns": "ns", "u": "us", "us": "us", "µ": "us", "ms": "ms", "s": "s"}
+PRECISIONS = {"n": "ns", "ns": "ns", "u": "us", "us": "us", "µ": "us", "ms": "ms", "s": "s"}
+_MADE = re.compile(r"\s*CREATE\s+DATABASE\b", re.IGNORECASE)
 _CODES = {400: "invalid", 401: "unauthorized", 403: "forbidden", 413: "request too large", 429: "too many requests"}
 
 
@@ -32,30 +36,55 @@ def ping(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt  # a sender has a token and no cookie
 @require_POST
-def write(request: HttpRequest) -> HttpResponse:
-    """Take lines; 204 when they are on disk, 400 where some are broken: the good ones are stored all the same."""
+def write(request: HttpRequest, busy: int = 429) -> HttpResponse:
+    """Take lines; 204 when they are on disk, 400 where some are broken: the good ones are stored all the same.
+
+    ``busy``: what is answered where too much waits; version 1's clients drop what comes with 429.
+    """
+    return _taken(request, "ns", 204, busy)
+
+
+@csrf_exempt
+@require_POST
+def write_as_store(request: HttpRequest) -> HttpResponse:
+    """The same for the http sink of cc-metric-collector: whatever is not 200 is an error to it."""
+    return _taken(request, "s", 200, 503)
+
+
+@csrf_exempt
+@require_POST
+def query(request: HttpRequest) -> HttpResponse:
+    """``CREATE DATABASE``, with which clients of version 1 begin: there is nothing to make. All else is refused."""
     try:
-        return _written(request)
+        sender_of(request, Token.Scope.POWER_WRITE)
     except FAULTS as fault:
-        status, sentence = status_of(fault)
-        return _refused(status, sentence)
+        return _refused(*status_of(fault))
+    if _MADE.match(request.GET.get("q") or request.POST.get("q", "")):
+        return JsonResponse({"results": [{"statement_id": 0}]})
+    return _refused(400, "nothing can be asked here: readings are written, and shown on pages")
 
 
-def _written(request: HttpRequest) -> HttpResponse:
+def _taken(request: HttpRequest, precision: str, status: int, busy: int) -> HttpResponse:
+    try:
+        return _written(request, precision, status, busy)
+    except FAULTS as fault:
+        return _refused(*status_of(fault))
+
+
+def _written(request: HttpRequest, precision: str, status: int, busy: int) -> HttpResponse:
     now, token = timezone.now(), sender_of(request, Token.Scope.POWER_WRITE)
-    precision = PRECISIONS.get(request.GET.get("precision", ""))
-    if precision is None:
+    said = PRECISIONS.get(request.GET.get("precision") or precision)
+    if said is None:
         raise Refused(400, "precision is none of ns, us, ms, s")
-    with body_of(request) as body:
+    with body_of(request, busy=busy) as body:
         with catalogue_of(token.cluster_id) as catalogue:
-            now_ms = ms_from_datetime(now)
-            chunk = LineProtocol(catalogue, precision, at_ms=now_ms).chunk(body, now_ms, told=set())
-        broken = first_broken(chunk.refusals)
-        report = push(token, [chunk], now)
+            chunks = list(line_protocol.chunks(body, catalogue, said, ms_from_datetime(now)))
+        broken = first_broken([refusal for chunk in chunks for refusal in chunk.refusals])
+        report = push(token, chunks, now)
     if broken:
         return _refused(400, f"partial write: {broken}" if report.usable else broken)
     words = first_words(report, UNMAPPED)
-    return _refused(422, words) if words and not report.usable else HttpResponse(status=204)
+    return _refused(422, words) if words and not report.usable else HttpResponse(status=status)
 
 
 def _refused(status: int, sentence: str) -> HttpResponse:

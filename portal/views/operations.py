@@ -12,13 +12,15 @@ from django.views.decorators.http import require_safe
 
 from measurements.models import Batch, Intake
 from measurements.selectors.batches import BatchFilter, batches, may_see_lines
-from measurements.selectors.feeds import feed_states
+from measurements.selectors.open_questions import open_questions
 from measurements.selectors.operations import cluster_states, pending_corrections
 from measurements.selectors.scope_checks import disagreeing
-from measurements.selectors.setup import checklist
+from measurements.selectors.setup import State, checklist
+from measurements.selectors.sources import source_states
 from measurements.selectors.work import heartbeats, latest_files
 from portal import wording_operations as wording
 from portal.checklist import lines
+from portal.next_steps import quiet_sentence, steps
 from portal.operations_forms import BatchFilterForm
 from portal.views.operators import operators_only, place_of, query_of, utc_today
 
@@ -29,14 +31,19 @@ FILES_SHOWN = 20
 @require_safe
 @operators_only
 def page(request: HttpRequest) -> HttpResponse:
-    """Whether it closes, what came in, what waits."""
+    """What to do next, whether it closes, what came in, what waits."""
     last = utc_today()
     first = last - timedelta(days=DAYS_LOOKED_AT - 1)
     now = timezone.now()
     states = cluster_states(request.user, first, last, now)
     pending, pending_count = pending_corrections()
-    feeds = feed_states(now, request.user)
+    sources = source_states(now, request.user)
+    seen = [(one, wording.is_late(one)) for one in heartbeats(now).values()]
+    set_up = checklist()
     context = {
+        "steps": steps(sources, states, open_questions(now - timedelta(days=DAYS_LOOKED_AT)), DAYS_LOOKED_AT),
+        "sources": sources,
+        "quiet": quiet_sentence(sources, DAYS_LOOKED_AT),
         "states": [(state, wording.state_sentences(state)) for state in states],
         "first": first,
         "last": last,
@@ -45,12 +52,12 @@ def page(request: HttpRequest) -> HttpResponse:
         "files": [*latest_files(FILES_SHOWN, Intake.State.QUEUED), *latest_files(FILES_SHOWN, Intake.State.FAILED)],
         "files_shown": FILES_SHOWN,
         "may_see_jobs": may_see_lines(request.user, Batch.Content.JOBS),
-        "seen": [(one, wording.is_late(one)) for one in heartbeats(now).values()],
+        "seen": seen,
+        "late_seen": [one.name for one, late in seen if late],
         "clusters": [state.name for state in states],
-        "checklist": lines(checklist()),
+        "checklist": lines(set_up),
+        "set_up": all(item.state == State.DONE for item in set_up.items),
         "scope_checks": disagreeing(request.user),
-        "feeds": feeds,
-        "late_feeds": sum(feed.late for feed in feeds),
     }
     return render(request, "portal/operations/overview.html", context | batch_list(request))
 

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from measurements.models import Batch, Quarantine
 from measurements.selectors.batches import LINES_SHOWN, first_lines, may_see_lines, refusals_of, refused_lines
-from portal import wording_operations as wording
+from portal import wording_batches
 from portal.views.operators import operators_only, place_of
 
 
@@ -24,8 +24,8 @@ def page(request: HttpRequest, batch: int) -> HttpResponse:
     opened = _opened(request, shown) if may_see else None
     context = {
         "batch": shown,
-        "options": wording.option_words(shown),
-        "command": wording.command_of(shown),
+        "options": wording_batches.option_words(shown),
+        "command": wording_batches.command_of(shown),
         "refusals": refusals,
         "may_see": may_see,
         "opened": opened,

@@ -17,17 +17,19 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from measurements.models import Cluster, Intake
 from measurements.parsers.records import UnusableFile
 from measurements.selectors.batches import may_see_lines
-from measurements.selectors.imports import imports, progress, what_changed
+from measurements.selectors.imports import imports, progress, taken_before, what_changed
 from measurements.selectors.work import heartbeats
 from measurements.services.giving import allowed_folders, give_path
 from measurements.services.heartbeats import WORKER
 from measurements.services.machine import create_cluster
 from measurements.services.taking import KNOWN_OPTIONS
-from measurements.services.trying import accept, try_again, withdraw
+from measurements.services.trying import FORGOTTEN, accept, forgotten_at, try_again, withdraw
 from portal import wording_imports as wording
 from portal.import_forms import GiveForm, OptionsForm
 from portal.import_upload import LAST_FIELD, SpoolUploads
 from portal.noting import note_change
+from portal.quantities import duration
+from portal.upload_patience import SLOWEST_BYTES_PER_S, patience_with, place_for_one
 from portal.views.operators import operators_only, operators_who, place_of
 
 GIVE = ("measurements.add_intake", "measurements.change_intake")
@@ -47,6 +49,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "may_give": request.user.has_perms(GIVE),
         "may_see_jobs": may_see_lines(request.user, Intake.Content.JOBS),
         "nobody": found.at_work and _nobody_works(),
+        "keep_days": settings.IMPORT_KEEP_DAYS,
     }
     return render(request, "portal/operations/imports.html", context)
 
@@ -63,10 +66,35 @@ def new(request: HttpRequest) -> HttpResponseBase:
     """Ask for files, and enter them to be tried."""
     uploads = SpoolUploads(request)
     request.upload_handlers = [uploads]
-    try:
+    if request.method != "POST":
         return _new(request, uploads)
+    try:
+        return _received(request, uploads)
     finally:
         uploads.discard()
+
+
+def _received(request: HttpRequest, uploads: SpoolUploads) -> HttpResponse:
+    """Read what is sent, if a place is free and it comes fast enough."""
+    with place_for_one() as free, patience_with(request.META) as patience:
+        if not free:
+            return _not_kept(
+                503, _("Other uploads are coming in, as many as are taken at once: try it again in a minute.")
+            )
+        answer = _new(request, uploads)
+        if patience is not None and patience.ended:
+            return _not_kept(
+                408,
+                _("It came slower than %(rate)s a second for %(time)s: it was ended, and nothing of it was kept.")
+                % {"rate": wording.size(SLOWEST_BYTES_PER_S), "time": duration(settings.IMPORT_PATIENCE_S)},
+            )
+        return answer
+
+
+def _not_kept(status: int, sentence: str) -> HttpResponse:
+    """A sentence for whoever still listens, and an end of the connection: the rest of the body is not read."""
+    headers = {"Connection": "close", "Retry-After": "60"}
+    return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8", headers=headers)
 
 
 @csrf_protect
@@ -133,8 +161,12 @@ def _shown(request: HttpRequest, row: Intake, form: OptionsForm | None = None) -
     may_give_ = request.user.has_perms(GIVE)
     if form is None and row.state == Intake.State.TRIED and may_give_:
         form = _form(row)
+    lacks = wording.lacks(found, row) if row.state == Intake.State.TRIED else []
+    if form is not None:
+        form.order_fields([name for name in lacks if name in form.fields])
     context = {
         "row": row,
+        "lacking": [form[name] for name in lacks if name in form.fields] if form is not None else [],
         "one": progress(row, timezone.now()),
         "found": found,
         "may_see": may_see_lines(request.user, row.content),
@@ -143,8 +175,16 @@ def _shown(request: HttpRequest, row: Intake, form: OptionsForm | None = None) -
         "changed": what_changed(row),
         "recognised": wording.recognised(found, row) if found.get("format") else "",
         "fault": wording.fault(row),
+        "plain_fault": wording.plain_fault(row),
+        "other_guess": wording.other_guess(found, row),
+        "hints": wording.hints(found),
+        "same": taken_before(row),
+        "forgotten_at": forgotten_at(row),
+        "forgotten": row.error == FORGOTTEN,
         "part": wording.part(found),
         "span": wording.span(found),
+        "time_zone": settings.TIME_ZONE,
+        "refused_now": row.batch.refused if row.batch else sum(one["count"] for one in row.report.get("refused") or ()),
         "zone": wording.zone(found, row) if "naive" in found else "",
         "interval": wording.interval(found),
         "effect": wording.effect(found, row),

@@ -31,7 +31,7 @@ def page(request: HttpRequest) -> HttpResponse:
     before = place_of(request.GET.get("before", ""))
     context: dict[str, Any] = {
         "reasons": found,
-        "lines": sum(row.count for row in found),
+        "refused_lines": sum(row.count for row in found),
         "cluster": said.wanted.cluster,
         "clusters": said.clusters,
         "asked": said,

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from measurements.selectors.closing import Reconciliation, reconciliation
 from measurements.selectors.doubts import DoubtFilter, left_out
-from measurements.selectors.metertree import Comparison, MeterReport
+from measurements.selectors.meter_figures import Comparison, MeterReport
 from portal import wording_doubts
 from portal import wording_operations as wording
 from portal.csvs import csv_response

@@ -26,7 +26,6 @@ from portal.quantities import unit_for
 from portal.usage_page import chips_of, question
 
 GONE = 410
-HASH_LENGTH = 64
 
 
 @login_required

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from measurements.models import Token
 from measurements.selectors.tokens import token_states
-from measurements.services.tokens import TokenFault, make_token, revoke_token
+from measurements.services.tokens import NameTaken, TokenFault, make_token, revoke_token
 from portal.noting import note_change
 from portal.token_forms import TokenForm
 from portal.views.operators import operators_only, operators_who
@@ -58,8 +58,10 @@ def new(request: HttpRequest) -> HttpResponse:
                 expires_at=form.expires_at(),
                 late_after_s=said["late_after_s"],
             )
-        except TokenFault:
+        except NameTaken:
             form.add_error("name", _("This cluster has a token of this name already."))
+        except TokenFault as fault:
+            form.add_error("name", str(fault))
         else:
             note_change(request, token, ADDITION, "made")
             context |= {"token": token, "secret": secret}

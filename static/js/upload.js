@@ -53,7 +53,8 @@ function show(request) {
     if (place) place.append(document.importNode(error, true));
     else form.prepend(document.importNode(error, true));
   }
-  if (!errors.length) say(form.dataset.broken);
+  const plain = (request.getResponseHeader("Content-Type") ?? "").startsWith("text/plain");
+  if (!errors.length) say(plain ? request.responseText : form.dataset.broken);
   form.querySelector("button.primary").disabled = false;
   bar.hidden = true;
   bar.value = 0;

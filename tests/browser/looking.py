@@ -32,8 +32,10 @@ UNDRAWN = """
         .filter((canvas) => !window.Chart?.getChart(canvas)).map((canvas) => canvas.id);
 """
 BARRIERS = """
-    const [tags, done] = arguments;
-    axe.run(document, { runOnly: { type: "tag", values: tags }, resultTypes: ["violations"] }).then(({ violations }) =>
+    const [tags, contrast, done] = arguments;
+    const rules = { "color-contrast": { enabled: contrast } };
+    const asked = { runOnly: { type: "tag", values: tags }, rules, resultTypes: ["violations"] };
+    axe.run(document, asked).then(({ violations }) =>
         done(violations.flatMap(({ id, help, nodes }) => nodes.map(({ target, failureSummary }) =>
             `${id} (${help}) at ${target.join(" ")}: ${failureSummary}`))), (fault) => done([String(fault)]));
 """
@@ -130,10 +132,10 @@ class Reader:
         blocked: list[str] = self.browser.execute_script("return window.blocked")
         return [*said, *blocked]
 
-    def barriers(self) -> list[str]:
-        """What axe-core finds, after a moment for the page to settle."""
+    def barriers(self, *, contrast: bool = True) -> list[str]:
+        """What axe-core finds, after a moment for the page to settle; half of its time goes into contrast."""
         self.browser.execute_script(axe())
-        found: list[str] = self.browser.execute_async_script(BARRIERS, RULES)
+        found: list[str] = self.browser.execute_async_script(BARRIERS, RULES, contrast)
         return found
 
     def keep_picture(self, file: Path) -> None:

@@ -4,6 +4,7 @@ looked at, tried otherwise, taken, on a desktop and on a phone; nobody reloads a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,47 @@ def test_without_scripts_the_form_works_too(site: DemoSite, chromium: OpenBrowse
             break
         browser.find_element(By.LINK_TEXT, "Reload this page").click()
     assert "Would be stored" in main(browser)
+
+
+def test_refused_lines_go_in_once_their_node_is_given(site: DemoSite, chromium: OpenBrowser, tmp_path: Path) -> None:
+    log, nodes = tmp_path / "ghost.csv", tmp_path / "more-nodes.csv"
+    log.write_text(
+        "timestamp,node,watts\n2026-03-07T12:00:00Z,n1,9\n2026-03-07T12:00:00Z,n8,7\n2026-03-07T12:01:00Z,n8,8\n"
+    )
+    nodes.write_text("node,node_type,cpus\nn1,a,8\nn8,a,8\n")
+    reader = Reader.at(site.address, VIEWS[1], chromium)
+    reader.become(OPERATOR)
+    given(reader, log, "Would be stored")
+    page = reader.browser.current_url
+    given(reader, nodes, "Would be stored")
+    browser = reader.browser
+    browser.get(page)
+    until(browser, "It is taken")
+    browser.find_element(By.LINK_TEXT, "What was refused, and trying it again").click()
+    until(browser, "unknown node")
+    check_page(reader, 200)
+    browser.find_element(By.LINK_TEXT, "Try them again …").click()
+    until(browser, "What would be tried")
+    press(browser, "See what would go in")
+    until(browser, "2 readings or jobs would go in.")
+    press(browser, "Try them again now")
+    for _ in range(60):
+        if "2 lines went in so far; 0 stay refused." in main(browser):
+            break
+        browser.refresh()
+        time.sleep(0.5)
+    assert "2 lines went in so far; 0 stay refused." in main(browser)
+    assert site.ask("SELECT stored, refused FROM measurements_batch ORDER BY id DESC LIMIT 1") == [(3, 0)]
+
+
+def given(reader: Reader, file: Path, said: str) -> None:
+    """A file uploaded, tried and taken."""
+    browser = reader.open("/operations/imports/new/")
+    browser.find_element(By.NAME, "files").send_keys(str(file))
+    press(browser, "Try it")
+    until(browser, said)
+    press(browser, "Take it")
+    until(browser, "It is taken")
 
 
 def press(browser: Chrome, label: str) -> None:

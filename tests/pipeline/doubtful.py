@@ -11,7 +11,7 @@ from tests.pipeline.rich_input import write
 from tests.pipeline.site import Farm, Site
 
 C = ("--cluster", "c")
-NODES = ("n1,a,64,,,", "n2,a,64,,,", "n3,a,64,,,", "n4,a,64,,,", "n5,a,64,,,", "pdu,meter,,,rack,")
+NODES = (*(f"n{n},a,64,,," for n in range(1, 9)), "pdu,meter,,,rack,")
 DAY = "2026-03-01"
 SPIKE_MINUTE = 720
 STILL = range(300, 480)  # minutes in which n2's sensor stands still
@@ -25,7 +25,7 @@ print(json.dumps(sorted([str(value) if not isinstance(value, dict) else value fo
 
 
 def readings(day: str = DAY, *, faults: bool = True) -> list[str]:
-    """A day minute by minute: n1 with a spike, n2 that stands still, n3 to n5 with one reading for all, and a PDU."""
+    """A day minute by minute: n1 with a spike, n2 that stands still, n3 to n5 with one reading, others, a PDU."""
     draw = random.Random(day)
     shared = [draw.randint(900, 1600) for _ in range(1440)]
     lines = []
@@ -35,6 +35,7 @@ def readings(day: str = DAY, *, faults: bool = True) -> list[str]:
         watts = {"n1": 200 + busy + draw.randint(0, 9), "n2": 220 + busy + draw.randint(0, 9)}
         cpu = 80 + busy * 0.8 + draw.random()
         watts |= {f"n{n}": shared[minute] + (0 if faults else draw.randint(1, 99)) for n in (3, 4, 5)}
+        watts |= {f"n{n}": 300 + draw.randint(0, 99) for n in (6, 7, 8)}
         watts["pdu"] = sum(watts.values()) + 10
         if faults:
             watts["n1"] = 90_000 if minute == SPIKE_MINUTE else watts["n1"]

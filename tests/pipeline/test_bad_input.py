@@ -118,6 +118,7 @@ def test_a_file_without_a_sample_is_nothing_usable(site: Site, tmp_path: Path, m
     make(tmp_path / "bad.csv")
     answer, said = ingest(site, tmp_path / "bad.csv")
     assert (answer.code, said["stored"]) == (1, 0)
+    assert "nothing in it to take" in answer.err or said["refused"]
 
 
 def test_a_file_that_is_not_there_is_named(site: Site, tmp_path: Path) -> None:

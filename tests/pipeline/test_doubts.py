@@ -57,6 +57,13 @@ def covered_by_node(site: Site) -> dict[str, float]:
     return {names[row["node_id"]]: row["covered_us"] / 1e6 for row in site.rows("NodeDay") if row["day"] == DAY}
 
 
+def test_attribute_says_what_it_leaves_out_and_where_to_look(booked: Site) -> None:
+    said = booked.do("attribute").err
+    assert "left out by shared-chassis: " in said
+    assert "of 3 channels; see: manage.py doubts list" in said
+    assert "left out by" not in booked.do("attribute", "--until", "2000-01-02").err
+
+
 # --- what is left out -----------------------------------------------------------------------------
 
 
@@ -78,6 +85,24 @@ def test_each_fault_is_found_and_left_out_and_the_store_keeps_all(plain: Site, b
     assert (job["quality"], job["coverage"] < 0.5) == ("none", True)  # that of n3, of which nothing is left
     lone = booked.json("energy", "job", "c", "1")
     assert (lone["quality"], lone["coverage"]) == ("metered", 1)
+
+
+def test_a_declared_gap_bridges_single_readings_and_never_a_span_that_is_left_out(
+    booked: Site, sqlite_farm: Farm, tmp_path: Path
+) -> None:
+    """Three hours of a frozen sensor are no energy, though readings ten hours apart might be joined."""
+    site = doubtful_site(sqlite_farm, tmp_path)
+    taken(site, tmp_path / "power.csv", readings(), "--max-gap", "36000")
+    site.do("attribute")
+    assert brief(site) == EXPECTED
+    assert covered_by_node(site).get("n3", 0) == 0
+    for node in ("n1", "n2"):
+        assert covered_by_node(site)[node] == covered_by_node(booked)[node]
+        here, there = (one.json("energy", "node", node)["metered_j"] for one in (site, booked))
+        assert here == there
+    site.do("doubts", "lift", *C)
+    site.do("attribute")
+    assert covered_by_node(site)["n2"] == 86_370
 
 
 def test_without_faults_nothing_is_found(sqlite_farm: Farm, tmp_path: Path) -> None:

@@ -169,9 +169,11 @@ def test_a_job_is_seen_waiting_running_and_ended(story: Story) -> None:
     described(slurm)
     jobs = feed(slurm, "slurm-jobs")
     stop = slurm.home / f"stop-{uuid4()}"
-    raw = slurm.submit("--begin=now+3", script=f"until test -e {stop}; do sleep 0.2; done")
+    raw = slurm.submit("--hold", script=f"until test -e {stop}; do sleep 0.2; done")
     seen = []
     for state in ("PENDING", "RUNNING", "COMPLETED"):
+        if state == "RUNNING":
+            slurm.call("scontrol", "release", raw)
         if state == "COMPLETED":
             slurm.call("touch", stop)
         slurm.wait(raw, state)

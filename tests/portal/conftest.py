@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Permission, User
+from django.test import Client
 from django.utils import translation
 
 from measurements.selectors.equivalents import shown_rows
-from tests.portal import world
+from tests.conftest import People
+from tests.portal import machine_world, world
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +33,31 @@ def no_equivalents_of_another_test() -> None:
 def site(db: None, own_var: Path, tmp_path: Path) -> None:
     """The cluster alpha, booked."""
     world.build(tmp_path)
+
+
+@pytest.fixture
+def hall(db: None, own_var: Path, tmp_path: Path) -> None:
+    """The machine of four days, booked."""
+    machine_world.build(tmp_path)
+
+
+@pytest.fixture
+def alice(client: Client, people: People) -> Client:
+    """Logged in as alice."""
+    client.force_login(people.alice)
+    return client
+
+
+@pytest.fixture
+def olga(client: Client, people: People) -> Client:
+    """Logged in as the operator."""
+    client.force_login(people.olga)
+    return client
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    """May see nodes, and nobody's jobs."""
+    user = User.objects.create_user("oskar")
+    user.user_permissions.add(Permission.objects.get(codename="view_operations"))
+    return user

@@ -18,12 +18,6 @@ URL = "/api/v1/jobs/alpha/123/tags"
 MANY = "/api/v1/tags"
 
 
-@pytest.fixture
-def alice(client: Client, people: People) -> Client:
-    client.force_login(people.alice)
-    return client
-
-
 def send(client: Client, method: str, url: str, said: Any, status: int = 200) -> Any:
     answer = client.generic(method, url, json.dumps(said), content_type="application/json")
     assert answer.status_code == status, answer.content

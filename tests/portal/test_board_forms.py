@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from django.db.models import Q
 from django.utils.translation import override
 
-from measurements.domain.board_document import Withheld
+from measurements.domain.board_document import Document, Measure, NamedRow, Withheld
 from measurements.domain.boards import Reason
 from measurements.models import Board, BoardEvent, Edition
 from measurements.services.editions import BoardRefused, Refusal
@@ -123,3 +124,31 @@ def test_days_that_end_before_they_begin_are_no_period() -> None:
     assert not form.is_valid()
     assert "before the first" in str(form.errors["last"])
     assert PeriodForm({"first": "2026-10-31", "last": "2026-10-31"}).is_valid()
+
+
+@pytest.mark.parametrize(
+    ("declared", "one"),
+    [
+        ("cases", "case"),
+        ("epochs", "epoch"),
+        ("ns", "ns"),
+        ("GPs", "GPs"),
+        ("analysis", "analysis"),
+        ("series", "series"),
+    ],
+)
+def test_a_unit_is_said_of_one(declared: str, one: str) -> None:
+    assert wording_editions.unit(Measure("node_types", "Wh", declared, 3)) == f"Wh per {one}"
+
+
+def ties(*ranks: tuple[int, int]) -> str:
+    rows = tuple(NamedRow(str(i), "A", best, worst, 1.0, 0.9, 1.1) for i, (best, worst) in enumerate(ranks))
+    return wording_editions.ties(cast(Document, SimpleNamespace(bands=(), rows=rows)))
+
+
+def test_a_single_place_beside_a_range_that_holds_it_is_explained() -> None:
+    why = "a single place can stand beside a range that holds it"
+    assert why in ties((1, 1), (1, 3), (2, 3))
+    assert why in ties((1, 2), (1, 3), (3, 3))
+    assert why not in ties((1, 1), (2, 3), (2, 3))
+    assert ties((1, 1), (2, 2)) == "Each of them can be told from the others: no place is shared."

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
@@ -32,20 +31,6 @@ FIRST, LAST = "2025-03-28", "2025-03-31"
 URL = f"/clusters/alpha/?first={FIRST}&last={LAST}"
 MOST_QUERIES = 10
 Payload = dict[str, Any]
-
-
-@pytest.fixture
-def hall(db: None, own_var: Path, tmp_path: Path) -> None:
-    """The machine of four days, booked."""
-    machine.build(tmp_path)
-
-
-@pytest.fixture
-def operator(db: None) -> User:
-    """May see nodes, and nobody's jobs."""
-    user = User.objects.create_user("oskar")
-    user.user_permissions.add(Permission.objects.get(codename="view_operations"))
-    return user
 
 
 def report_of(first: str, last: str, zone: str = "UTC", now: datetime = machine.NOW) -> ClusterReport:

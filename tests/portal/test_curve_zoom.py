@@ -40,13 +40,6 @@ FIRST_MS, LAST_MS = 1000 * (DAY_S + HOUR), 1000 * (DAY_S + 2 * HOUR)
 PART = {"from": FIRST_MS + 900_000, "to": FIRST_MS + 1_800_000}  # 01:15 to 01:30; thin1 is silent from 01:20:30 on
 
 
-@pytest.fixture
-def alice(client: Client, people: People) -> Client:
-    """Logged in as alice."""
-    client.force_login(people.alice)
-    return client
-
-
 def of(shown: Span | None = None, name: str = "123") -> JobCurve:
     job = Job.objects.get(job_id=name)
     found = job_curve(job, JobEnergy.objects.get(job=job).samples, shown)

@@ -18,7 +18,8 @@ from measurements.domain.units import DAY_MS, QUARTER_MS, day_start_ms
 from measurements.domain.usage import Granularity
 from measurements.models import AllocationEnergy, Cluster, Job
 from measurements.selectors.days import day_bounds_ms
-from measurements.selectors.joblist import jobs_of_period
+from measurements.selectors.jobfilter import JobFilter, Selection, machines
+from measurements.selectors.joblist import jobs_page
 from measurements.selectors.usage import Asked, Scope, Usage, usage
 from tests.conftest import People
 from tests.portal import world
@@ -65,6 +66,10 @@ def test_everybody_sees_their_own_energy_only(site: None, people: People, client
         page = client.get(URL)
         assert page.context["usage"].elapsed_s == 0
         assert b"None of your jobs ran from Mon 10 Mar 2025 to Mon 10 Mar 2025" in page.content
+        first = client.get("/").content.decode()
+        assert "The cluster knows no job and no project of your login" in first
+        assert "None of your jobs ran" not in first, "it is said once"
+        assert ('href="/operations/">Operations</a> <a' in first) == (other == people.olga)
         assert b"canvas" not in page.content
 
 
@@ -109,7 +114,7 @@ def test_an_id_used_again_leads_to_the_job_that_is_meant(people: People) -> None
         Job.objects.create(
             cluster=cluster, job_id="7", username="alice", state="COMPLETED", start_ms=start, end_ms=start + 1
         )
-    page = jobs_of_period(people.alice, starts[0], starts[0] + DAY_MS)
+    page = jobs_page(Selection(people.alice, JobFilter(), machines(people.alice)), None, None)
     assert [(row.start_ms, row.id_used_again) for row in page.rows] == [(starts[1], True), (starts[0], True)]
 
 

@@ -284,12 +284,6 @@ def test_a_workbook_of_many_rows_does_not_lie_in_memory() -> None:
 # --- The list of jobs ---------------------------------------------------------------------------
 
 
-@pytest.fixture
-def olga(client: Client, people: People) -> Client:
-    client.force_login(people.olga)
-    return client
-
-
 def test_jobs_are_the_same_in_each_format(site: None, olga: Client) -> None:
     in_csv = list(csv.DictReader(StringIO(olga.get("/jobs.csv").getvalue().decode())))
     found = json.loads(olga.get("/jobs.csv?format=json").getvalue())

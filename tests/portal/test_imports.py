@@ -6,7 +6,7 @@ import gzip
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,35 +21,19 @@ from measurements.models import Batch, Cluster, Intake, SealedDay
 from measurements.services import giving
 from measurements.services.giving import Upload
 from measurements.services.intake import take_next, var
-from measurements.services.trying import try_next
+from measurements.services.trying import forget_undecided, try_next
 from tests.conftest import People
+from tests.imports_world import JOBS, NODES, POWER, described, now, tried
 
 NEW = "/operations/imports/new/"
 LIST = "/operations/imports/"
-NODES = "node,node_type,cpus\nn1,a,8\nn2,a,8\n"
-POWER = """timestamp,node,watts
-2026-03-01T12:00:00Z,n1,100
-2026-03-01T12:01:00Z,n1,110
-2026-03-01T12:02:00Z,n1,120
-2026-03-01T12:00:00Z,n3,70
-"""
-JOBS = """job_id,user,account,state,start,end,nodes
-1,alice,physics,COMPLETED,2026-03-01T12:00:00Z,2026-03-01T12:01:00Z,n1
-2,SECRETNAME,physics,COMPLETED,2026-03-01T12:05:00Z,2026-03-01T12:01:00Z,n1
-"""
 pytestmark = pytest.mark.django_db
 Sent = Callable[..., Any]
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
 @pytest.fixture
 def cluster(tmp_path: Path) -> Cluster:
-    (tmp_path / "nodes.csv").write_text(NODES)
-    call_command("load_nodes", tmp_path / "nodes.csv", cluster="c")
-    return Cluster.objects.get()
+    return described(tmp_path)
 
 
 @pytest.fixture
@@ -78,12 +62,6 @@ def send(client: Client, *texts: str | bytes, names: tuple[str, ...] = ("log.csv
     return client.post(NEW, {"cluster": "c", "files": files, "all_here": "1"} | said)
 
 
-def tried(row: Intake | None = None) -> Intake:
-    """The newest file, once it is tried."""
-    assert try_next(now)
-    return Intake.objects.get(pk=row.pk) if row else Intake.objects.latest("pk")
-
-
 def words(answer: Any) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
 
@@ -104,8 +82,9 @@ def test_a_file_is_given_tried_and_taken_and_each_step_noted(olga: Client, peopl
     assert "It waits for its turn" in words(olga.get(f"{LIST}{row.pk}/"))
     row = tried()
     shown = words(olga.get(f"{LIST}{row.pk}/"))
-    for said in ("timestamp,node,watts", "1 are known in c, 1 are not", "Would be stored 3", "unknown node",
-                 "line 5", "Sun 1 Mar 2026 (UTC) are made anew", "nothing was assumed", "100", "120"):  # fmt: skip
+    for said in ("CSV table: one reading a line; 2 nodes, power in watts.", "known in c: 1; unknown: 1",
+                 "Would be stored 3", "unknown node", "line 5", ",n3,70 W",
+                 "Sun 1 Mar 2026 (UTC) are made anew", "nothing was assumed", "100", "120"):  # fmt: skip
         assert said in shown, said
     assert "waits to be taken" in words(do(olga, row, "take"))
     assert "meanwhile" in words(do(olga, row, "take")), "a second click is told"
@@ -158,7 +137,9 @@ def test_what_a_command_would_ask_for_is_asked_for_in_a_field(olga: Client) -> N
     send(olga, "timestamp, index, power.draw [W]\n2026/03/01 12:00:00.000, 0, 61.10 W\n")
     row = tried()
     shown = olga.get(f"{LIST}{row.pk}/")
-    assert "name it at “Node” below" in words(shown)
+    assert "name it at “Node”" in words(shown)
+    assert "What it lacks can be said below: Node , Time zone" in words(shown)
+    assert "power: CSV of nvidia-smi." in words(shown)
     fields = set(re.findall(r'data-option="(\w+)"', shown.content.decode()))
     assert fields == {"content", "format", "time_zone", "node", "channel", "at", "interval", "max_gap"}
     do(olga, row, "otherwise", node="n1", time_zone="UTC", content="power")
@@ -387,6 +368,33 @@ def test_the_list_goes_on_and_takes_few_queries(
     shown = [set(re.findall(r">(log\d+)<", answer.content.decode())) for answer in (first, second)]
     assert [len(some) for some in shown] == [30, 30]
     assert not shown[0] & shown[1]
+
+
+def test_a_files_page_takes_few_queries(olga: Client, django_assert_max_num_queries: Any) -> None:
+    send(olga, POWER)
+    row = tried()
+    with django_assert_max_num_queries(10):
+        olga.get(f"{LIST}{row.pk}/")
+
+
+def test_what_was_withdrawn_by_itself_says_so_and_when_stands_on_the_page(olga: Client) -> None:
+    send(olga, POWER)
+    row = tried()
+    assert "If nobody decides it is withdrawn by itself on" in words(olga.get(f"{LIST}{row.pk}/"))
+    assert "What nobody decides on for 7 days is withdrawn by itself" in words(olga.get(LIST))
+    assert forget_undecided(now() + timedelta(days=8)) == 1
+    assert "Nobody decided on it for so long" in words(olga.get(f"{LIST}{row.pk}/"))
+
+
+def test_how_far_a_file_is_stands_on_its_page_and_in_the_list(olga: Client) -> None:
+    send(olga, POWER)
+    said = {"rows": 12_345, "begun_at": (now() - timedelta(seconds=10)).isoformat()}
+    Intake.objects.update(claimed_by="somebody", size_bytes=4 << 20, done_bytes=1 << 20, report=said)
+    for address in (LIST, f"{LIST}{Intake.objects.get().pk}/"):
+        answer = olga.get(address)
+        shown = words(answer).replace("\u00a0", " ")
+        assert "1.00 MiB of 4.00 MiB, 12,345 rows, " in shown
+        assert 'class="fill" width="25.00"' in answer.content.decode()
 
 
 def test_what_goes_on_is_renewed_by_itself_and_without_scripts_by_a_link(olga: Client) -> None:

@@ -19,13 +19,6 @@ WIDE = "/jobs/alpha/123/"
 TRAIN = "/jobs/alpha/36_1/"
 
 
-@pytest.fixture
-def alice(client: Client, people: People) -> Client:
-    """Logged in as alice."""
-    client.force_login(people.alice)
-    return client
-
-
 def text(client: Client, url: str) -> str:
     response = client.get(url)
     assert response.status_code == 200

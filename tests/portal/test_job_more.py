@@ -22,13 +22,6 @@ from tests.portal.world import DAY_S, HOUR
 WIDE, TRAIN = "/jobs/alpha/123/", "/jobs/alpha/36_1/"
 
 
-@pytest.fixture
-def alice(client: Client, people: People) -> Client:
-    """Logged in as alice."""
-    client.force_login(people.alice)
-    return client
-
-
 def text(client: Client, url: str) -> str:
     response = client.get(url)
     assert response.status_code == 200

@@ -19,19 +19,6 @@ from tests.conftest import People
 from tests.portal.world import BOBS_J, DAY, DAY_S, HOUR, TRAIN_J, WIDE_J
 
 
-@pytest.fixture
-def olga(client: Client, people: People) -> Client:
-    """Logged in as the operator."""
-    client.force_login(people.olga)
-    return client
-
-
-@pytest.fixture
-def alice(client: Client, people: People) -> Client:
-    client.force_login(people.alice)
-    return client
-
-
 def listed(client: Client, query: str) -> list[str]:
     response = client.get(f"/jobs/{query}")
     assert response.status_code == 200

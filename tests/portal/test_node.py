@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,20 +32,6 @@ LATER_MS = ms_from_datetime(machine.NOW)
 SUNDAY = "span=day&end=2025-03-31T00:00Z"  # 2025-03-30, UTC
 WHOLE = "span=week&end=2025-04-01T00:00Z"
 MOST_QUERIES = 30  # whatever the window has in it
-
-
-@pytest.fixture
-def hall(db: None, own_var: Path, tmp_path: Path) -> None:
-    """The machine of four days, booked."""
-    machine.build(tmp_path)
-
-
-@pytest.fixture
-def operator(db: None) -> User:
-    """May see nodes, and nobody's jobs."""
-    user = User.objects.create_user("oskar")
-    user.user_permissions.add(Permission.objects.get(codename="view_operations"))
-    return user
 
 
 def report_of(name: str, start_s: int, end_s: int, now_ms: int = LATER_MS) -> NodeReport:

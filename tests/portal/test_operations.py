@@ -23,6 +23,7 @@ from measurements.models import (
     Batch,
     Cluster,
     DirtyNodeDay,
+    Doubt,
     Feed,
     Heartbeat,
     Intake,
@@ -237,7 +238,7 @@ def test_a_batch_shows_what_was_refused_as_text(refused: Quarantine, operator: C
     for row in (f"unknown node {LINES_SHOWN + 50} 2", f"unreadable time 1 {LINES_SHOWN + 52}", "zero watts 1"):
         assert row in said
     assert "Accepted 1 Known already 0 Refused" in said
-    assert "Load the node with load_nodes" in said
+    assert "Give the list of nodes (at Imports, or with load_nodes)" in said
 
 
 def test_refused_lines_are_bounded_on_the_page_and_whole_in_the_download(refused: Quarantine, operator: Client) -> None:
@@ -318,7 +319,7 @@ def test_reasons_are_counted_over_a_period(refused: Quarantine, operator: Client
     Batch.objects.filter(pk=refused.batch_id).update(committed_at=datetime(2020, 5, 5, tzinfo=UTC))
     assert operator.get("/operations/quarantine/").context["reasons"] == ()
     past = operator.get("/operations/quarantine/?first=2020-05-05&last=2020-05-05&cluster=alpha")
-    assert past.context["lines"] == LINES_SHOWN + 52
+    assert past.context["refused_lines"] == LINES_SHOWN + 52
 
 
 # --- Coverage -----------------------------------------------------------------------------------
@@ -532,7 +533,7 @@ def test_the_days_of_one_meter_can_be_opened(tree: Cluster, operator: Client) ->
 def test_queries_do_not_grow_with_days_nodes_or_meters(
     tree: Cluster, operator: Client, django_assert_num_queries: DjangoAssertNumQueries, tmp_path: Path
 ) -> None:
-    urls = {"/operations/": 22, f"/operations/reconciliation/?{PERIOD}&cluster=tree": 15}
+    urls = {"/operations/": 27, f"/operations/reconciliation/?{PERIOD}&cluster=tree": 15}
     for more in range(2):
         for url, count in urls.items():
             with django_assert_num_queries(count):
@@ -546,7 +547,7 @@ def test_queries_do_not_grow_with_days_nodes_or_meters(
 
 
 def test_feeds_are_listed_and_a_late_one_says_why(operator: Client) -> None:
-    assert b'id="feeds"' not in operator.get("/operations/").content
+    assert b'id="feeds"' not in operator.get("/operations/sources/").content
     cluster = Cluster.objects.create(name="fed")
     now = timezone.now()
     late = Feed(cluster=cluster, name="fed-jobs", kind="slurm-jobs", every_s=60, late_after_s=600)
@@ -556,9 +557,61 @@ def test_feeds_are_listed_and_a_late_one_says_why(operator: Client) -> None:
         cluster=cluster, name="fed-gpus", kind="slurm-gpus", every_s=60, late_after_s=600,
         cursor_ms=ms_from_datetime(now), last_report={"stored": 4, "notes": ["comments don't come"]},
     )  # fmt: skip
-    page = operator.get("/operations/").content.decode()
-    assert "1 feed is late" in page
+    first = plain(text(operator, "/operations/"))
+    assert "late Nothing newer from fed-jobs for 2 h. sacct ended with 1: refused Sources" in first
+    assert "fed-gpus" not in first
+    page = operator.get("/operations/sources/").content.decode()
+    assert "1 source is late" in page
     assert page.index("fed-jobs") < page.index("fed-gpus")
     assert "sacct ended with 1: refused" in page
     assert "comments don&#x27;t come" in page
     assert page.count('class="status bad"') == 1
+
+
+# --- What to do next ----------------------------------------------------------------------------
+
+
+def test_what_to_do_next_names_each_open_question_once_and_nothing_else(refused: Quarantine, operator: Client) -> None:
+    said = plain(text(operator, "/operations/")).split("What to do next ")[1].split(" What came in")[0]
+    lines = LINES_SHOWN + 52
+    assert f"refused {lines} lines of the last 7 days were refused. unknown node ({LINES_SHOWN + 50})" in said
+    assert "to decide 1 finding counts for now, and is doubtful: is it right? Doubtful readings" in said
+    assert "tried" not in said
+    Doubt.objects.update(decided_by="olga")
+    Batch.objects.update(committed_at=timezone.now() - timedelta(days=8))
+    Intake.objects.create(
+        cluster=refused.batch.cluster,
+        content="power",
+        source="a.csv",
+        path="a",
+        state="tried",
+        queued_at=timezone.now(),
+    )
+    said = plain(text(operator, "/operations/")).split("What to do next ")[1].split(" What came in")[0]
+    assert "were refused" not in said, "they came in longer ago"
+    assert "doubtful" not in said, "somebody decided"
+    assert "to decide 1 file was tried and waits for your decision. Imports" in said
+
+
+def test_a_site_where_all_is_well_says_so(site: None, operator: Client) -> None:
+    assert "all is well" not in plain(text(operator, "/operations/"))
+    Doubt.objects.all().delete()
+    said = plain(text(operator, "/operations/"))
+    sources = Batch.objects.order_by().values("cluster", "content").distinct().count()
+    assert f"all is well Nothing. All {sources} sources are in time, nothing was refused in 7 days" in said
+
+
+def test_a_node_that_is_switched_off_is_not_missed(site: None, operator: Client) -> None:
+    newest_ms = max(ms for ms in Node.objects.values_list("last_sample_ms", flat=True) if ms is not None)
+    node = Node.objects.get(name="thin2")
+    Node.objects.filter(pk=node.pk).update(last_sample_ms=newest_ms - 24 * HOUR * 1000)
+
+    def heard() -> tuple[int, int, int]:
+        found = next(one for one, _ in operator.get("/operations/").context["states"] if one.name == CLUSTER).heard
+        return found.nodes, found.silent, found.off
+
+    nodes, silent, off = heard()
+    assert (silent > 0, off) == (True, 0)
+    assert "though" in plain(text(operator, "/operations/"))
+    NodeState.objects.create(node=node, start_ms=newest_ms - 24 * HOUR * 1000, state="POWERED_DOWN", power="off")
+    assert heard() == (nodes, silent - 1, 1)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import OperationalError
 from django.test import Client, override_settings
 from django.utils import timezone
@@ -198,10 +199,14 @@ def test_a_body_that_is_too_large_is_refused_packed_and_unpacked(client: Client,
 def test_when_too_much_waits_the_sender_is_told_when_to_come_again(
     client: Client, cluster: Cluster, secret: str
 ) -> None:
-    with override_settings(PUSH_WAITING_MIB=0):
-        answer = post(client, secret, lines())
+    whole = settings.PUSH_WAITING_MIB << 20
+    ROOM.take(whole)  # as others would that are being read
+    answer = post(client, secret, lines())
+    ROOM.give(whole)
     assert (answer.status_code, int(answer["Retry-After"])) == (429, 5)
     assert ROOM.taken == 0
+    with override_settings(PUSH_WAITING_MIB=0):  # there will never be room for it
+        assert post(client, secret, lines()).status_code == 413
     assert post(client, secret, lines()).status_code == 200
 
 

@@ -94,7 +94,7 @@ def test_remote_write_is_stored_under_node_channel_and_source(client: Client, cl
 def test_series_that_are_no_power_are_no_fault_of_the_sender(client: Client, cluster: Cluster, secret: str) -> None:
     assert remote(client, secret, write_request(power(1, metric="up"))).status_code == 204
     answer = remote(client, secret, write_request(power(345, "ghost")))
-    assert answer.status_code == 422
+    assert answer.status_code == 400
     assert b"unknown node" in answer.content
     assert Quarantine.objects.filter(reason="unknown node").exists()
 

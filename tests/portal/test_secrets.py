@@ -192,6 +192,9 @@ ADDRESSES: dict[str, list[str]] = {
     "readyz": ["/readyz"],
     "api/v2/write": ["/api/v2/write"],
     "write": ["/write"],
+    "query": ["/query"],
+    "api/write": ["/api/write"],
+    "api/write/": ["/api/write/"],
     "ping": ["/ping"],
     "api/v1/": [
         "/api/v1/openapi.json", "/api/v1/clusters", "/api/v1/clusters/alpha?since=2025-03-10&until=2025-03-11",

@@ -11,7 +11,7 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from measurements.models import Job, Membership, PageRead, Project, TagEdit, TagRule
-from measurements.services.tags import edit_tags, retag, retag_due, save_rule, waiting_jobs
+from measurements.services.tags import edit_tags, pass_progress, retag, retag_due, save_rule
 from tests.conftest import People
 from tests.portal.test_jobs import listed
 from tests.portal.world import DAY
@@ -19,18 +19,6 @@ from tests.portal.world import DAY
 JOB, TAGS = "/jobs/alpha/123/", "/jobs/alpha/123/tags/"
 RULES = "/operations/workloads/"
 EMPTY = {"workload": "", "phase": "", "size": "", "target": "", "work": "", "unit": ""}
-
-
-@pytest.fixture
-def alice(client: Client, people: People) -> Client:
-    client.force_login(people.alice)
-    return client
-
-
-@pytest.fixture
-def olga(client: Client, people: People) -> Client:
-    client.force_login(people.olga)
-    return client
 
 
 def text(client: Client, url: str) -> str:
@@ -249,7 +237,7 @@ def test_a_rule_is_tried_then_stored_and_holds(site: None, olga: Client) -> None
     assert "36_2 bob train – x-train" in words
     assert PageRead.objects.filter(reader="olga", username="bob").exists(), "whose jobs were shown is noted"
     assert olga.post(f"{RULES}new/", NEW | {"store": "1"}).headers["Location"] == RULES
-    assert waiting_jobs() > 0
+    assert pass_progress().waiting > 0
     assert "Jobs are being tagged" in text(olga, RULES)
     retag_due(timezone.now())
     assert "All jobs are tagged by these rules." in text(olga, RULES)
@@ -271,7 +259,7 @@ def test_a_rule_is_changed_moved_switched_off_and_deleted(site: None, olga: Clie
         assert TagRule.objects.get(pk=second.pk).enabled is enabled
         retag_due(timezone.now())
     olga.post(f"{url}change/", {"do": "delete"})
-    assert waiting_jobs() > 0
+    assert pass_progress().waiting > 0
     assert list(TagRule.objects.values_list("pk", flat=True)) == [first.pk]
     assert olga.post(f"{RULES}{first.pk}/change/", {"do": "x"}).status_code == 404
     assert olga.get(f"{RULES}{first.pk}/change/").status_code == 405
@@ -319,7 +307,7 @@ def test_rules_are_for_who_manages_workloads_and_sees_operations(site: None, cli
 def test_the_admin_changes_rules_by_the_same_way(site: None, olga: Client) -> None:
     posted = {"field": "name", "pattern": "wide", "workload": "w", "position": "5", "enabled": "on"}
     assert olga.post("/admin/measurements/tagrule/add/", posted).status_code == 302
-    assert waiting_jobs() > 0
+    assert pass_progress().waiting > 0
     retag_due(timezone.now())
     assert job().workload == "w"
     row = TagRule.objects.get()

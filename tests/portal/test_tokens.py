@@ -73,6 +73,16 @@ def test_what_makes_no_token_is_said_beside_its_field(
     assert not Token.objects.exists()
 
 
+def test_a_name_that_cannot_be_read_is_said_to_be_that_and_not_taken(
+    client: Client, people: People, cluster: Cluster
+) -> None:
+    client.force_login(people.olga)
+    said = {"name": "rack\x071", "cluster": cluster.pk, "scopes": ["power:write"]}
+    shown = client.post("/operations/tokens/new/", said).content.decode()
+    assert "a name that can be read" in shown
+    assert "already" not in shown
+
+
 def test_a_name_is_given_once_a_cluster(client: Client, people: People, cluster: Cluster) -> None:
     made(cluster)
     client.force_login(people.olga)
@@ -142,14 +152,17 @@ def test_the_command_makes_lists_and_revokes(cluster: Cluster) -> None:
         return out.getvalue()
 
     secret = run("add", "rack 1", "--cluster", "atlas").strip()
-    token = token_of(secret, "power:write", timezone.now())
+    token_of(secret, "power:write", timezone.now())  # it is used
     told = json.loads(run("add", "prolog", "--cluster", "atlas", "--scope", "jobs:write", "--days", "1", "--json"))
     assert told["scopes"] == ["jobs:write"]
     assert "rack 1" in run("list")
     listed = json.loads(run("list", "--json"))["tokens"]
     assert secret not in json.dumps(listed)
     assert [row["name"] for row in listed] == ["prolog", "rack 1"]
-    run("revoke", token.prefix)
+    with pytest.raises(CommandError) as fault:
+        run("revoke", secret[:6] + "x" + secret[6:])
+    assert secret[12:] not in str(fault.value)
+    run("revoke", secret)  # as it was found somewhere
     with pytest.raises(TokenRefused):
         token_of(secret, "power:write", timezone.now())
     with pytest.raises(CommandError, match="already"):

@@ -54,6 +54,7 @@ VICTORIA_METRICS = Service(
     (("victoria-metrics", "victoria-metrics-prod"),),
     ("victoria-metrics",),
 )
+VMAGENT = Service("vmagent", (("vmagent", "vmagent-prod"),), ("victoria-metrics",))
 IPMI = Service(
     "ipmi",
     (("ipmitool",),),
@@ -63,7 +64,7 @@ IPMI = Service(
     beside=("ipmi_sim", "ipmi-dcmi"),
     files=("/usr/include/OpenIPMI/mcserv.h",),  # of the module that gives the simulated BMC its DCMI
 )
-SERVICES = (REDIS, POSTGRES, CHROMIUM, SLURM, COMPILER, PROMETHEUS, VICTORIA_METRICS, IPMI)
+SERVICES = (REDIS, POSTGRES, CHROMIUM, SLURM, COMPILER, PROMETHEUS, VICTORIA_METRICS, VMAGENT, IPMI)
 
 
 def find(service: Service) -> tuple[Path, ...] | None:

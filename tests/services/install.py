@@ -24,6 +24,7 @@ UNITS = {
     "postgres": ("postgresql.service",),
     "prometheus": ("prometheus.service", "prometheus-node-exporter.service"),
     "victoria-metrics": ("victoria-metrics.service", "vmagent.service", "vmalert.service", "vmauth.service"),
+    "vmagent": ("vmagent.service",),
     "ipmi": ("openipmi.service", "ipmievd.service"),
     "slurm": tuple(f"{name}.service" for name in ("slurmctld", "slurmd", "slurmdbd", "slurmrestd", "munge", "mariadb")),
 }

@@ -1,4 +1,4 @@
-"""Private ones: a Prometheus that scrapes, writes on or holds a history, a VictoriaMetrics, a node_exporter."""
+"""Private ones: a Prometheus that scrapes, writes on or holds a history, VictoriaMetrics, vmagent, node_exporter."""
 
 from __future__ import annotations
 
@@ -162,6 +162,28 @@ def victoria_metrics(program: Path, *flags: str) -> Iterator[int]:
         ]
         with running(as_account(command, None), home / "log", lambda: listens(port)):
             yield port
+
+
+@contextmanager
+def vmagent(program: Path, targets: Mapping[str, str], write: str, secret: str) -> Iterator[Prometheus]:
+    """A vmagent that scrapes ``targets`` each second and writes all on to an address with a token."""
+    with folder("vmagent") as home:
+        port, jobs = (
+            free_port(),
+            [_JOB.format(name=f"job of {node}", node=node, target=targets[node]) for node in targets],
+        )
+        (home / "scrape.yml").write_text(_CONFIGURATION.format(scrape_s=SCRAPE_S, jobs="".join(jobs)))
+        (home / "secret").write_text(secret)
+        command: list[str | Path] = [
+            program,
+            f"-promscrape.config={home / 'scrape.yml'}",
+            f"-httpListenAddr=127.0.0.1:{port}",
+            f"-remoteWrite.url={write}",
+            f"-remoteWrite.bearerTokenFile={home / 'secret'}",
+            f"-remoteWrite.tmpDataPath={home / 'waiting'}",
+        ]
+        with running(as_account(command, None), home / "log", lambda: listens(port)):
+            yield Prometheus(port)
 
 
 def fill(port: int, series: Series) -> None:

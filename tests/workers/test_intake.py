@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ from measurements.services.inbox import clear_away, look_into_inbox
 from measurements.services.intake import MOST_ATTEMPTS, MOST_FAULTS, Stopped, queue, take_next
 from measurements.services.marks import claim, release_dead, renew
 from tests.house import ROOT, clean_environment
+from tests.imports_world import NODES, described, now
 from tests.services.tables import sqlite_tables
 
-NODES = "node,node_type,cpus\nn1,a,8\nn2,a,8\n"
 POWER = "timestamp,node,watts\n2026-03-01T12:00:00Z,n1,100\n2026-03-01T12:01:00Z,n1,110\n"
 JOBS = """job_id,user,account,state,start,end,nodes
 1,alice,physics,COMPLETED,2026-03-01T12:00:00Z,2026-03-01T12:01:00Z,n1
@@ -33,16 +33,10 @@ JOBS = """job_id,user,account,state,start,end,nodes
 pytestmark = pytest.mark.django_db
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
 @pytest.fixture
 def cluster(tmp_path: Path) -> Cluster:
     """Two nodes."""
-    (tmp_path / "nodes.csv").write_text(NODES)
-    call_command("load_nodes", tmp_path / "nodes.csv", cluster="c")
-    return Cluster.objects.get()
+    return described(tmp_path)
 
 
 @pytest.fixture

@@ -69,11 +69,11 @@ def as_csv(batches: Sequence[Batch]) -> bytes:
     return "\n".join([batches[0].header, *lines, ""]).encode()
 
 
-def as_json(node: str, batches: Sequence[Batch], lost: Mapping[str, float] | None) -> bytes:
+def as_json(node: str, batches: Sequence[Batch], lost: Sequence[Mapping[str, object]] = ()) -> bytes:
     """The same with the facts, and with what was lost before."""
     body: dict[str, object] = {"node": node, "agent": VERSION, "channels": json.loads(batches[0].facts)}
     if lost:
-        body["lost"] = lost
+        body["lost"] = list(lost)
     columns = batches[0].header.split(",")[2:]
     body["samples"] = [sample for batch in batches for line in batch.lines for sample in _samples(line, columns)]
     return json.dumps(body).encode()

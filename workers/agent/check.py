@@ -21,6 +21,8 @@ def once(settings: Settings) -> int:
     columns = {channel.column: place for place, channel in enumerate(channels)}
     head = batch.head(settings.node, channels).split(b"\n")[1] + b"\n" if channels else b""
     sys.stdout.write((head + batch.rows(settings.node, columns, readings)).decode())
+    if not readings:
+        sys.stderr.write("nothing can be read on this node; --check says what was looked for\n")
     return 0 if readings else 1
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 
 from workers.agent import batch
+from workers.agent.losses import Loss
 from workers.agent.spool import Spool
 from workers.agent.trouble import Trouble
 from workers.agent.wire import POWER, Answer, Wire
@@ -57,7 +58,7 @@ class Sender:
         found = self.spool.oldest(self._most_bytes)
         if not found:
             return False
-        facts, lost = found[0][1].facts, dict(self.spool.lost)
+        facts, lost = found[0][1].facts, self.spool.lost()
         if lost or facts != self._facts or time.monotonic() - self._facts_at > FACTS_EVERY_S:
             found, as_json = found[:1], True  # JSON says each name anew: one batch is enough of it
         else:
@@ -66,11 +67,11 @@ class Sender:
         body = batch.as_json(self.node, batches, lost) if as_json else batch.as_csv(batches)
         answer = self.wire.post(POWER, body, JSON if as_json else CSV)
         if answer.stored:
-            self._stored(found, answer, facts if as_json else "", lost if as_json else {})
+            self._stored(found, answer, facts if as_json else "", lost if as_json else [])
             return True
         return self._refused(found, answer, len(body))
 
-    def _stored(self, found: list[tuple[int, batch.Batch]], answer: Answer, facts: str, lost: dict[str, float]) -> None:
+    def _stored(self, found: list[tuple[int, batch.Batch]], answer: Answer, facts: str, lost: list[Loss]) -> None:
         self.spool.sent([number for number, _ in found])
         self._failures, self._most_bytes = 0, min(MOST_BYTES, 2 * self._most_bytes)
         self.sent += sum(one.readings for _, one in found)

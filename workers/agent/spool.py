@@ -6,8 +6,8 @@ for the server: in quiet times it is sent and deleted before the disk need hear 
 
 from __future__ import annotations
 
+import errno
 import fcntl
-import json
 import logging
 import os
 import threading
@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from workers.agent import batch
+from workers.agent.losses import Loss, Losses
 from workers.agent.trouble import Trouble
 
 logger = logging.getLogger("joulebook-agent")
@@ -43,14 +44,18 @@ class Spool:
             os.close(self._guard)
             raise InUse(f"another agent works in {folder}") from None
         self._lock = threading.RLock()
+        self._losses = Losses(folder / "lost.json")
+        for number in self._losses.dropped:  # counted already, by a process that was killed before it removed them
+            with suppress(OSError):
+                self._path(number).unlink()
         self._sizes = {int(path.stem): path.stat().st_size for path in sorted(folder.glob("*.csv"))}
-        self._next = max(self._sizes, default=0) + 1
+        self._next = max([0, *self._sizes, *self._losses.dropped]) + 1
+        self._losses.removed()
         self._fd, self._current, self._written = -1, 0, 0
         self._head = self._file_head = b""
         self._held: deque[tuple[bytes, bytes]] = deque()  # the head they belong to, rows
         self._going: frozenset[int] = frozenset()  # being sent now
         self._unsynced: set[int] = set()
-        self.lost = self._read_lost()
 
     def begin(self, head: bytes) -> None:
         """From now on rows belong to a table with this head; what was written before is a batch of its own."""
@@ -76,7 +81,7 @@ class Spool:
         with self._lock:
             self._held.append((self._head, rows))
             while len(self._held) > HELD_ROWS:
-                self._lose(batch.parse(b"".join(self._held.popleft())))
+                self._lose(batch.parse(b"".join(self._held.popleft())), None)
             self._write_held()
 
     def _write_held(self) -> None:
@@ -111,7 +116,7 @@ class Spool:
         """All of it or nothing: what a full disk cut off is taken away again."""
         try:
             if os.write(self._fd, data) != len(data):
-                raise OSError(28, "no space left on the device")
+                raise OSError(errno.ENOSPC, "no space left on the device")
         except OSError:
             with suppress(OSError):
                 os.ftruncate(self._fd, self._written)
@@ -195,40 +200,28 @@ class Spool:
                 break
             if number not in self._going and (number != self._current or self._fd < 0):
                 total -= self._sizes[number]
-                self._lose(self._load(number))
+                self._lose(self._load(number), number)
                 self._remove(number)
+        self._losses.removed()
+        if not self._losses.saved:
+            self._losses.save()
 
-    def _lose(self, gone: batch.Batch | None) -> None:
+    def _lose(self, gone: batch.Batch | None, number: int | None) -> None:
         if gone is None:
             return
-        if not self.lost:
+        if not self._losses.readings:
             logger.error("the buffer of %d MiB is full: the oldest readings are dropped", self.most_bytes >> 20)
-        first, last = gone.span
-        self.lost = {
-            "readings": self.lost.get("readings", 0) + gone.readings,
-            "from": min(self.lost.get("from", first), first),
-            "to": max(self.lost.get("to", last), last),
-        }
-        self._write_lost()
+        self._losses.add(gone, number)
 
-    def told_lost(self, told: dict[str, float]) -> None:
+    def lost(self) -> list[Loss]:
+        """What was dropped and the server does not know of."""
+        with self._lock:
+            return self._losses.untold()
+
+    def told_lost(self, told: Sequence[Loss]) -> None:
         """The server knows of these."""
         with self._lock:
-            more = self.lost.get("readings", 0) - told.get("readings", 0)
-            self.lost = {**self.lost, "readings": more, "from": told["to"]} if more > 0 else {}
-            self._write_lost()
-
-    def _write_lost(self) -> None:
-        path = self.folder / "lost.json"
-        with suppress(OSError):
-            path.with_suffix(".new").write_text(json.dumps(self.lost), encoding="ascii")
-            path.with_suffix(".new").replace(path)
-
-    def _read_lost(self) -> dict[str, float]:
-        try:
-            return dict(json.loads((self.folder / "lost.json").read_text(encoding="ascii")))
-        except (OSError, ValueError):
-            return {}
+            self._losses.told(told)
 
     def _remove(self, number: int) -> None:
         with self._lock:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db.models import Count, Sum
 
 from measurements.domain.nodeday import Policy
 from measurements.management.base import USAGE, JoulebookCommand, cluster_named, now, until_day, utc_day
-from measurements.models import Cluster, DirtyDay, DirtyDoubt, DirtyJob, DirtyNodeDay
+from measurements.models import Cluster, DirtyDay, DirtyDoubt, DirtyJob, DirtyNodeDay, Doubt
 from measurements.selectors.energy import Period
 from measurements.selectors.reconciliation import closing
 from measurements.services.attribution import attribute_dirty
-from measurements.services.machine import mark_period, set_policy
 from measurements.services.marks import release_dead
+from measurements.services.policies import mark_period, set_policy
 from measurements.services.push_folding import fold_pushes
 from measurements.services.rollups import rebuild_rollups
 
@@ -57,8 +59,18 @@ class Command(JoulebookCommand):
             f"{rebuilt} node-days booked: metered {figures.metered_j:.6g} J = jobs {figures.jobs_j:.6g} J "
             f"+ unallocated {figures.unallocated_j:.6g} J"
         )
+        self._tell_left_out(clusters, since, until)
         if options["json"]:
             self.print_json(figures.as_json() | {"node_days": rebuilt})
+
+    def _tell_left_out(self, clusters: list[Cluster], since: date | None, until: date | None) -> None:
+        """What plausibility rules keep out of these figures: nobody should look for it elsewhere."""
+        left_out = Doubt.objects.filter(cluster__in=clusters, state=Doubt.State.REFUSED)
+        left_out = left_out.filter(day__gte=since) if since else left_out
+        left_out = left_out.filter(day__lt=until) if until else left_out
+        rows = left_out.values_list("rule").annotate(samples=Sum("samples"), channels=Count("channel", distinct=True))
+        for rule, samples, channels in rows.order_by("rule"):
+            self.say(f"  left out by {rule}: {samples} samples of {channels} channels; see: manage.py doubts list")
 
     def _book(self, cluster: Cluster | None) -> int:
         rebuilt = 0

@@ -20,6 +20,7 @@ from measurements.demo.cluster import CLUSTER_NAME, NODES
 from measurements.demo.helper import EVERYTHING, helping
 from measurements.demo.lots import FINE_DAYS, LEAST_DAYS, Lot, newest_from_s, plan_lots
 from measurements.demo.members import declare_budgets, declare_members
+from measurements.demo.morning import leave_questions
 from measurements.demo.note import OtherLayout, Simulated, read_note, read_past, write_note, write_past
 from measurements.demo.people import LOOK_AS, OPERATOR, PASSWORD, PERMISSIONS, SECOND_OPERATOR
 from measurements.demo.progress import Progress
@@ -75,6 +76,7 @@ class Command(BaseCommand):
             self._create_logins()
         if late:
             self._boards(late, day_from_ms(done.since_s * MS_PER_S), datetime.fromtimestamp(now_s, UTC))
+            leave_questions(Cluster.objects.get(name=CLUSTER_NAME), done.seed, datetime.fromtimestamp(now_s, UTC))
         if not options["newest"] and _lacks_past() and self._past(done, now_s, options["beside"]) and late:
             self._boards(late, day_from_ms(done.since_s * MS_PER_S), datetime.fromtimestamp(now_s, UTC))
 

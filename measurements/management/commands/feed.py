@@ -6,13 +6,15 @@ import json
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import transaction
 
 from measurements.domain.units import datetime_from_ms, day_start_ms
-from measurements.management.base import NOTHING_USABLE, USAGE, JoulebookCommand, now, utc_day
-from measurements.models import Cluster, Feed
+from measurements.management.base import NOTHING_USABLE, USAGE, JoulebookCommand, now, utc_day, whole_from_1
+from measurements.models import Feed
 from measurements.selectors.feeds import FeedState, feed_states
 from measurements.services.feed_kinds import KINDS
-from measurements.services.feeds import Ended, NotPossible, add, ask, disable, enable
+from measurements.services.feeds import Ended, add, ask, disable, enable
+from measurements.services.machine import create_cluster
 from measurements.services.marks import release_dead
 
 MOST_TURNS = 10_000
@@ -35,8 +37,8 @@ class Command(JoulebookCommand):
         new.add_argument("--kind", required=True, choices=sorted(KINDS))
         new.add_argument("--cluster", required=True, metavar="C", help="made if there is none of that name")
         new.add_argument("--since", metavar="D", type=utc_day, help="first UTC day to ask for (default: the last two)")
-        new.add_argument("--every", metavar="S", type=int, help="seconds between two turns")
-        new.add_argument("--late-after", metavar="S", type=int, help="late when further behind than so many seconds")
+        new.add_argument("--every", metavar="S", type=whole_from_1, help="seconds between two turns")
+        new.add_argument("--late-after", metavar="S", type=whole_from_1, help="late when further behind [s]")
         new.add_argument(
             "--option", metavar="N=V", action="append", default=[],
             help="of the kind, again and again: conf=/etc/slurm/slurm.conf, address=https://prometheus:9090, …",
@@ -70,14 +72,15 @@ class Command(JoulebookCommand):
     def _add(self, options: dict[str, Any]) -> None:
         if not _is_slug(options["name"]):
             raise CommandError(f"{options['name']!r}: a name has letters, digits and - only", returncode=USAGE)
-        cluster, _ = Cluster.objects.get_or_create(name=options["cluster"])
         since = options["since"] and datetime_from_ms(day_start_ms(options["since"]))
         try:
-            add(
-                cluster, options["name"], options["kind"], _said(options["kind"], options["option"]), now(),
-                since=since, every_s=options["every"], late_after_s=options["late_after"],
-            )  # fmt: skip
-        except NotPossible as fault:
+            with transaction.atomic():  # what cannot be asked leaves no cluster behind
+                cluster = create_cluster(options["cluster"])
+                add(
+                    cluster, options["name"], options["kind"], _said(options["kind"], options["option"]), now(),
+                    since=since, every_s=options["every"], late_after_s=options["late_after"],
+                )  # fmt: skip
+        except ValueError as fault:  # NotPossible is one
             raise CommandError(str(fault), returncode=USAGE) from fault
 
     def _run(self, feed: Feed) -> str:

@@ -49,7 +49,7 @@ class Command(JoulebookCommand):
             default=[],
             type=renamed,
             metavar="COLUMN=NAME",
-            help='read a column of a table under another name, as in "Rack 1 (W)=rack1" or "meter=hpc [J]"',
+            help='read a column of a table, or a sensor of ipmitool, as another: "Rack 1 (W)=rack1", "PDB Power=node"',
         )
         parser.add_argument("--time-zone", type=time_zone, metavar="Z", help="the zone of naive times")
         parser.add_argument(

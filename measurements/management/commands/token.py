@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import pwd
 from datetime import datetime, timedelta
@@ -10,7 +9,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from measurements.management.base import NOTHING_USABLE, JoulebookCommand, cluster_named, now
+from measurements.domain.token_secrets import PREFIX_LENGTH
+from measurements.management.base import NOTHING_USABLE, JoulebookCommand, cluster_named, now, whole_from_1
 from measurements.models import Token
 from measurements.selectors.tokens import TokenState, token_states
 from measurements.services.tokens import TokenFault, make_token, revoke_token
@@ -28,13 +28,13 @@ class Command(JoulebookCommand):
         add.add_argument("name", help="who sends with it: a rack, an agent, a Telegraf")
         add.add_argument("--cluster", required=True, metavar="C", help="the one it may write to")
         add.add_argument("--scope", action="append", choices=Token.Scope.values, help="default: power:write")
-        add.add_argument("--days", type=_days, metavar="D", help="it expires after so many days; default: never")
-        add.add_argument("--late-after", type=_days, metavar="S", help="silent for longer [s]: it is late")
+        add.add_argument("--days", type=whole_from_1, metavar="D", help="it expires after so many days; default: never")
+        add.add_argument("--late-after", type=whole_from_1, metavar="S", help="silent for longer [s]: it is late")
         self.add_json(add)
         listing = verbs.add_parser("list", help="all of them, with their last use")
         self.add_json(listing)
         revoke = verbs.add_parser("revoke", help="end one, at once and for ever")
-        revoke.add_argument("prefix", help="its first letters, as the list shows them")
+        revoke.add_argument("prefix", help="its first letters, as the list shows them, or all of it")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do what the verb says."""
@@ -65,6 +65,8 @@ class Command(JoulebookCommand):
         if options["json"]:
             self.print_json({"tokens": [_as_json(state) for state in states]})
             return
+        if not states:
+            self.say("there is no token; token add makes one, see docs/push.md")
         for state in states:
             token = state.token
             seen = f"last used {_minute(token.last_used_at)}" if token.last_used_at else "never used"
@@ -74,9 +76,10 @@ class Command(JoulebookCommand):
             self.stdout.write(f"{token.prefix}  {token.cluster}  {token.name}  {scopes}  {seen}{late}{end}")
 
     def _revoke(self, options: dict[str, Any]) -> None:
-        token = Token.objects.filter(prefix=options["prefix"]).first()
+        prefix = options["prefix"][:PREFIX_LENGTH]  # of a whole secret, found somewhere, no more is shown again
+        token = Token.objects.filter(prefix=prefix).first()
         if token is None:
-            raise CommandError(f"no token begins with {options['prefix']!r}; see token list", returncode=NOTHING_USABLE)
+            raise CommandError(f"no token begins with {prefix!r}; see token list", returncode=NOTHING_USABLE)
         self.say(f"{token} is revoked" if revoke_token(token, now()) else f"{token} was revoked before")
 
 
@@ -100,10 +103,3 @@ def _as_json(state: TokenState) -> dict[str, Any]:
 
 def _minute(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M}Z"
-
-
-def _days(text: str) -> int:
-    """A whole number from 1 on."""
-    if not text.isdecimal() or not 1 <= int(text) <= 10**7:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
-    return int(text)

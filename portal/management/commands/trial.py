@@ -25,7 +25,7 @@ from measurements.parsers.detect_nodes import NODE_PARSERS, detect_nodes
 from measurements.parsers.node_states import read_states
 from measurements.parsers.records import ParseOptions
 from measurements.parsers.source import Source
-from measurements.services.machine import Declaration
+from measurements.services.channels import Declaration
 from portal.trial import private
 from portal.trial.guess import nodes_csv, write_beside
 from portal.trial.inputs import find

@@ -25,6 +25,7 @@ from measurements.demo.cluster import NODES
 from measurements.demo.faults import LATE
 from measurements.demo.live import LEAST_S, carry_on
 from measurements.demo.lots import LEAST_DAYS
+from measurements.demo.morning import OF_OUTLETS, OF_RACK
 from measurements.demo.note import note_path, read_note, read_past
 from measurements.demo.people import LOOK_AS, PASSWORD, SECOND_OPERATOR
 from measurements.demo.rhythm import DAY_S
@@ -128,9 +129,12 @@ def test_its_operators_made_leaderboards_in_every_state_and_the_late_log_came_be
     late = Batch.objects.get(
         source__contains=LATE, source__endswith=".csv", stored__gt=0, source__icontains="2025-03-04"
     )
-    assert late.pk == Batch.objects.latest("pk").pk
+    left = Batch.objects.filter(refused__gt=0)
+    assert late.pk == Batch.objects.exclude(pk__in=left).latest("pk").pk
+    assert [Path(batch.source).name for batch in left.order_by("pk")] == [OF_RACK, OF_OUTLETS]
     assert "nothing new" in run(NOON, days=LEAST_DAYS)
     assert list(made.all()) == expected
+    assert left.count() == 2
 
 
 def test_a_second_start_finds_nothing_new_and_a_later_one_carries_on(demo_mode: None) -> None:

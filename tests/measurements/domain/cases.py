@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from measurements.domain.attribution import Holdings, MeterPeriod, NodeDay, Policy, Series
-from measurements.domain.integrate import max_gap_ms, nominal_interval_ms
-from measurements.domain.units import MS_PER_S, Kind, day_start_ms, mw_from_watts, uj_from_joules
+from measurements.domain.integrate import max_gap_ms, nominal_interval_ms, wrap_limit_mw
+from measurements.domain.units import MS_PER_S, Kind, day_start_ms
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "integration.md"
 BLOCK = re.compile(r"^```case\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -90,12 +90,15 @@ def _series(name: str, channel: Case, origin_ms: int, day_ms: int) -> Series:
     points = channel.get("joules") or channel.get("watts") or _steady(*channel["steady"])
     t_ms = origin_ms + np.array([_ms(t) for t, _ in points], dtype=np.int64)
     readings = np.array([value for _, value in points], dtype=np.float64)
-    value = uj_from_joules(readings) if kind is Kind.COUNTER else mw_from_watts(readings)
+    value = np.rint(readings * kind.stored_per_unit).astype(np.int64)
     nominal = _ms(channel["interval_s"]) if "interval_s" in channel else nominal_interval_ms(t_ms, day_ms)
     explicit = _ms(channel["max_gap_s"]) if "max_gap_s" in channel else None
     wrap_uj = round(channel.get("wrap_j", 0) * 1_000_000)
     begins_ms = [origin_ms + _ms(second) for second in channel.get("other_device_s", ())]
-    return Series(name, kind, t_ms, value, nominal, max_gap_ms(kind, nominal, explicit), wrap_uj, begins_ms)
+    breaks_ms = [origin_ms + _ms(second) for second in channel.get("left_out_s", ())]
+    limit_mw = wrap_limit_mw(channel.get("source", ""), wrap_uj)
+    gap_ms = max_gap_ms(kind, nominal, explicit)
+    return Series(name, kind, t_ms, value, nominal, gap_ms, wrap_uj, begins_ms, breaks_ms, limit_mw)
 
 
 def _steady(watts: float, every_s: int, from_s: int, until_s: int) -> list[tuple[float, float]]:

@@ -69,7 +69,12 @@ def gauge_pieces(series: Series) -> list[Piece]:
 
 
 def _joined(series: Series, i: int) -> bool:
-    return int(series.t_ms[i + 1]) - int(series.t_ms[i]) <= series.max_gap_ms
+    length_ms = int(series.t_ms[i + 1]) - int(series.t_ms[i])
+    return length_ms <= series.max_gap_ms and (length_ms <= series.nominal_ms or not _left_out(series, i))
+
+
+def _left_out(series: Series, i: int) -> bool:
+    return any(int(series.t_ms[i]) < t <= int(series.t_ms[i + 1]) for t in series.breaks_ms)
 
 
 def counter_step(series: Series, i: int, ceiling_mw: int) -> tuple[Fraction | None, int]:
@@ -80,9 +85,11 @@ def counter_step(series: Series, i: int, ceiling_mw: int) -> tuple[Fraction | No
     """
     length_ms = int(series.t_ms[i + 1]) - int(series.t_ms[i])
     rise_uj = int(series.value[i + 1]) - int(series.value[i])
-    most_uj = length_ms * (ceiling_mw if ceiling_mw >= 0 else UNDECLARED_CEILING_MW)
+    most_mw = ceiling_mw if ceiling_mw >= 0 else UNDECLARED_CEILING_MW
+    most_uj = length_ms * most_mw
+    round_uj = length_ms * series.wrap_limit_mw if ceiling_mw < 0 <= series.wrap_limit_mw else most_uj
     may_have_wrapped_unseen = ceiling_mw >= 0 and 0 < series.wrap_uj <= most_uj
-    too_long = not _joined(series, i) or may_have_wrapped_unseen
+    too_long = length_ms > series.max_gap_ms or may_have_wrapped_unseen or _left_out(series, i)
     if any(int(series.t_ms[i]) < begin <= int(series.t_ms[i + 1]) for begin in series.begins_ms):
         return None, 0  # the readings are of two devices
     if rise_uj >= 0:
@@ -90,7 +97,7 @@ def counter_step(series: Series, i: int, ceiling_mw: int) -> tuple[Fraction | No
             return None, rise_uj
         return Fraction(rise_uj, length_ms), 0
     unwrapped_uj = rise_uj + series.wrap_uj
-    if too_long or series.wrap_uj == 0 or not 0 <= unwrapped_uj <= most_uj:
+    if too_long or series.wrap_uj == 0 or not 0 <= unwrapped_uj <= min(round_uj, most_uj):
         return None, 0
     return Fraction(unwrapped_uj, length_ms), 0
 

@@ -83,10 +83,12 @@ def series(draw: st.DrawFn, name: str, frame: Frame) -> Series:
     t_ms = draw(instants(frame, max_gap))
     wrap = draw(st.sampled_from((0, *WRAPS_UJ))) if kind is Kind.COUNTER else 0
     values = draw(counter_values(t_ms, wrap) if kind is Kind.COUNTER else gauge_values(len(t_ms)))
-    begins = draw(st.lists(st.sampled_from([*t_ms, *(t + 1 for t in t_ms)]), max_size=2)) if t_ms else []
+    at = st.lists(st.sampled_from([*t_ms, *(t + 1 for t in t_ms)]), max_size=2) if t_ms else st.just([])
+    begins, breaks = draw(at), draw(at)
+    limit_mw = draw(st.sampled_from((-1, -1, 500_000, 4_000_000))) if wrap else -1
     return Series(
         name, kind, np.array(t_ms, dtype=np.int64), np.array(values, dtype=np.int64), frame.nominal_ms, max_gap, wrap,
-        begins,
+        begins, breaks, limit_mw,
     )  # fmt: skip
 
 

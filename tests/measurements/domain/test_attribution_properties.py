@@ -22,8 +22,8 @@ from measurements.domain.attribution import (
     Series,
     attribute_block,
 )
-from measurements.domain.metering import SpanPower
 from measurements.domain.sharing import Spans, SpanShares, share_out
+from measurements.domain.span_power import SpanPower
 from measurements.domain.units import DAY_MS, QUARTERS_PER_DAY, Kind
 from tests.measurements.domain.check import ROUNDING, differences, imbalance
 from tests.measurements.domain.oracle import Expected, expected_day

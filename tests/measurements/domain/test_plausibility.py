@@ -142,11 +142,14 @@ def test_gpus_speak_against_a_meter_for_certain_only_where_it_is_known_to_hold_t
     assert told[False] == []
 
 
-def test_a_sensor_that_tells_tenths_of_a_watt_apart_never_stands_still() -> None:
+def test_a_sensor_that_tells_tenths_of_a_watt_apart_never_stands_still_while_jobs_come_and_go() -> None:
     fine = noisy() + np.random.default_rng(3).integers(0, 10, 1440) / 10
-    day = stuck(watts=fine)
+    day = stuck(4, watts=fine)
     (found,) = frozen(day, constant_runs(day), Around())
-    assert (found.detail["evidence"], found.sure) == ("resolution", True)
+    assert (found.detail["evidence"], found.sure) == ("resolution", False), "it may be the rated value of an idle node"
+    busy = [(MINUTES[600] + n * HOUR_MS, MINUTES[600] + n * HOUR_MS + HOUR_MS // 2) for n in range(4)]
+    (found,) = frozen(day, constant_runs(day), Around(busy_ms=busy))
+    assert (found.detail["evidence"], found.detail["turns"], found.sure) == ("resolution", 7, True)
     scaled = stuck(watts=noisy() * 0.95)  # whole watts times an efficiency are no finer
     assert frozen(scaled, constant_runs(scaled), Around()) == []
 
@@ -293,17 +296,28 @@ def chassis_of(days: list[ChannelDay]) -> list[tuple[int, Found]]:
         names = [f"n{one.channel}" for one in group]
         for day in days:
             if day.channel in hours:
-                found += [(day.channel, one) for one in repeated(day, DAY, hours[day.channel], names)]
+                others = len({one.node for one in days}) - len(names)
+                found += [(day.channel, one) for one in repeated(day, DAY, hours[day.channel], names, others)]
     return found
 
 
 def test_one_reading_under_several_names_is_found_on_all_of_them() -> None:
     shared = noisy()
-    days = [of(shared, channel=n) for n in (1, 2, 3, 4)] + [of(noisy(n), channel=n) for n in (5, 6)]
+    days = [of(shared, channel=n) for n in (1, 2, 3, 4)] + [of(noisy(n), channel=n) for n in (5, 6, 7, 8)]
     found = chassis_of(days)
     assert [channel for channel, _ in found] == [1, 2, 3, 4]
     assert all((one.start_ms, one.end_ms, one.sure) == (DAY, MINUTES[-1] + 1, True) for _, one in found)
     assert found[0][1].detail["nodes"] == ["n1", "n2", "n3", "n4"]
+
+
+def test_where_most_nodes_read_the_same_nothing_is_sure() -> None:
+    """One curve for all nodes is what a simulation gives, and what a site has to be asked about."""
+    shared = noisy()
+    alike = [of(shared, channel=n) for n in (1, 2, 3, 4)]
+    for others in ([], [of(noisy(n), channel=n) for n in (5, 6, 7)]):
+        found = chassis_of(alike + others)
+        assert [channel for channel, _ in found] == [1, 2, 3, 4]
+        assert not any(one.sure for _, one in found)
 
 
 def test_two_are_only_reported_and_a_node_that_lost_some_readings_is_one_of_them() -> None:

@@ -142,7 +142,7 @@ def test_a_match_that_is_more_than_labels_is_none(match: str) -> None:
     ("status", "body", "kind", "words"),
     [
         (200, error("execution", "away"), FeedError, "away"),
-        (200, b"<html>proxy</html>", FeedError, "no JSON"),
+        (200, b"\n<html>proxy</html>", FeedError, "answered with a page"),
         (200, matrix((START_MS / 1000 + 1, "1"))[:-9], FeedError, "breaks off"),
         (200, b'{"status": "success", "data": {}}', FeedError, "is it a Prometheus"),
         (200, matrix(warnings=["a store is away"]), FeedError, "a store is away"),
@@ -151,6 +151,7 @@ def test_a_match_that_is_more_than_labels_is_none(match: str) -> None:
         (503, error("timeout", "query timed out"), TooLarge, "timed out"),
         (503, b"no backend", FeedError, "no backend"),
         (400, error("bad_data", "parse error"), FeedError, "parse error"),
+        (502, b"", FeedError, "did not say why"),
         (401, b"", FeedError, "token_file"),
         (404, b"nothing", FeedError, "/select/0/prometheus"),
     ],

@@ -34,6 +34,12 @@ PIECES = [
     b"}",
     b"nan",
     b"==> x <==\n",
+    b"true",
+    b"1_0",
+    b"\\ud800",
+    b"\\u0000",
+    b"'",
+    b"[",
 ]
 T = TypeVar("T")
 

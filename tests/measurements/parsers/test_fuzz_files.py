@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -60,7 +61,11 @@ JOBS: dict[str, list[bytes]] = {
 }
 BOARDS = b'{"Name": "System", "PowerConsumedWatts": 344}, {"Name": "Second board", "PowerConsumedWatts": 53}'
 FAILED: dict[str, list[bytes]] = {  # files that once crashed a parser, or of which it invented a value
-    "redfish": [b'{"PowerControl": [%s, {"Name<": "CPU Sub-system Power", "PowerConsumedWatts": 120.5}]}' % BOARDS],
+    "redfish": [
+        b'{"PowerControl": [%s, {"Name<": "CPU Sub-system Power", "PowerConsumedWatts": 120.5}]}' % BOARDS,
+        b'{"@odata.type": "#Sensor", "ReadingType": "Power", "Reading": 2.5, "ReadingTime": "2025-\\ud800"}',
+        b'{"PowerControl": [{"Name": "\\ud800", "PowerConsumedWatts": "x"}, {"Name": "a", "PowerConsumedWatts": 1}]}',
+    ],
 }
 NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
@@ -80,17 +85,35 @@ def said_in(source: Source) -> list[float]:
     return sorted({float(found) for found in NUMBER.findall(text)})
 
 
+def sums_in(document: Any) -> Iterator[float]:
+    """What the members of each PowerControl draw together that say of themselves no part of the node."""
+    if isinstance(document, list):
+        yield from (total for one in document for total in sums_in(one))
+    elif isinstance(document, dict):
+        yield from sums_in(list(document.values()))
+        listed = document.get("PowerControl")
+        members = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        drawn = [
+            one.get("PowerConsumedWatts")
+            for one in members
+            if not PART.search(" ".join(str(one.get(key)) for key in SAYING))
+        ]
+        if all(type(one) in (int, float) for one in drawn if one is not None):
+            yield float(sum(one for one in drawn if one is not None))
+
+
+SAYING = ("Name", "PhysicalContext", "MemberId")  # whether it is a part
+PART = re.compile(r"cpu|memory", re.IGNORECASE)
 # What a parser may do with a number: take it as W or J, as kWh, times the log's own factor, as a sum of members.
 FACTORS = (1.0, 3.6e6)
 
 
-def is_said(value: float, numbers: list[float], name: str) -> bool:
-    """Whether a stored value is a number of the text."""
+def is_said(value: float, numbers: list[float], name: str, sums: Sequence[float] = ()) -> bool:
+    """Whether a stored value is a number of the text, or one of some sums."""
     candidates = {n * factor for n in numbers for factor in FACTORS}
     if name == "mlperf-training":
         candidates |= {n * m for n in numbers for m in numbers if 0 < m <= 10}
-    if name == "redfish":
-        candidates |= {n + m for n in numbers for m in numbers}
+    candidates |= set(sums)
     return any(abs(value - one) <= max(1e-3, abs(one) * 1e-9) for one in candidates)
 
 
@@ -102,14 +125,17 @@ def check_power(name: str, raw: bytes, options: ParseOptions, place: Path) -> in
     except UnusableFile:
         return 0
     numbers = said_in(Source(place)) if log.rows else []
+    sums = list(sums_in(json.loads(Source(place).read_all()))) if name == "redfish" and log.rows else []
     for node, channel, t_ms, value, line in log.rows:
         assert node
         assert channel
         assert 946_684_800_000 <= t_ms <= NOW_MS + 86_400_000
         assert line >= 1
         unit = 1e3 if log.kinds[channel] == "gauge" else 1e6
-        assert is_said(value / unit, numbers, name), (value, numbers)
+        assert is_said(value / unit, numbers, name, sums), (value, numbers)
     assert all(refusal.reason and refusal.line >= 1 and len(refusal.text) <= 500 for refusal in log.refusals)
+    for text in (*log.warnings, *(text for refusal in log.refusals for text in (refusal.text, refusal.detail))):
+        text.encode()  # half surrogates have no UTF-8
     return len(log.rows)
 
 

@@ -6,13 +6,14 @@ import gzip
 import io
 import tarfile
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, tzinfo
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from measurements.parsers.ipmi_sdr import channel_of
-from measurements.parsers.records import ParseOptions
+from measurements.parsers.records import ParseOptions, UnusableFile
 from measurements.parsers.source import Source
 from measurements.parsers.tar_text import dated_name, node_of_path
 from tests.measurements.parsers.reading import ms, read_log, source_of
@@ -71,11 +72,72 @@ def test_of_two_sensors_of_the_whole_node_the_first_counts(tmp_path: Path) -> No
     assert any(text.startswith("Pwr Consumption: not used where Sys Power") for text in log.warnings)
 
 
+BERLIN = ZoneInfo("Europe/Berlin")
+FOLD = ms("2025-10-26T00:30:00Z")  # 02:30 in Berlin, for the first time
+
+
+@pytest.mark.parametrize(
+    ("stamp", "zone", "t_ms"),
+    [
+        ("Sun Oct 26 02:30:00 CEST 2025", BERLIN, FOLD),
+        ("Sun Oct 26 02:30:00 CET 2025", BERLIN, FOLD + 3_600_000),  # the letters say which of both
+        ("Sun Oct 26 00:30:00 UTC 2025", None, FOLD),
+        ("Timestamp: 2025-10-26 02:30:00 CEST", BERLIN, FOLD),
+        ("2025-10-26T02:30:00+02:00", None, FOLD),
+        (str(FOLD // 1000), None, FOLD),
+        ("Timestamp: 10/26/25 02:30:00 CEST", BERLIN, FOLD),
+    ],
+)
+def test_times_with_letters_and_times_alone_on_a_line(
+    tmp_path: Path, stamp: str, zone: tzinfo | None, t_ms: int
+) -> None:
+    dcmi = IPMITOOL.format(state="activated").replace("Tue Jun  3 00:00:00 2025", "Unspecified")
+    for text in (f"{stamp}\nSys Power | 940 Watts | ok\n", f"{stamp}\n{dcmi}"):
+        log = read_log(source_of(tmp_path, text), ParseOptions(node="n1", time_zone=zone))
+        assert ([row[2] for row in log.rows], log.refused) == ([t_ms], [])
+
+
+@pytest.mark.parametrize(("zone", "reason"), [(None, "time without zone"), (UTC, "unreadable time")])
+def test_letters_alone_are_no_zone_and_those_of_another_are_refused(
+    tmp_path: Path, zone: tzinfo | None, reason: str
+) -> None:
+    text = "Timestamp: 2025-06-03 00:00:00 CST\nSys Power | 940 Watts | ok\n"
+    assert read_log(source_of(tmp_path, text), ParseOptions(node="n1", time_zone=zone)).refused == [(reason, 2)]
+
+
+@pytest.mark.parametrize("clock", ["Unspecified", "Thu Jan  1 00:10:00 1970", "01/01/70 00:10:00 UTC", "S+ 00:10:00"])
+def test_a_bmc_whose_clock_nobody_set_says_no_time(tmp_path: Path, clock: str) -> None:
+    source = source_of(tmp_path, IPMITOOL.format(state="activated").replace("Tue Jun  3 00:00:00 2025", clock))
+    assert [reason for reason, _ in read_log(source, OPTIONS).refused] == ["no time"]
+    assert [row[2] for row in read_log(source, replace(OPTIONS, at_ms=T0)).rows] == [T0]
+
+
+def test_of_two_sensors_of_one_part_the_first_counts(tmp_path: Path) -> None:
+    log = read_log(source_of(tmp_path, SDR + "PSU1 Input Power | 99 Watts | ok\n"), OPTIONS)
+    assert [row[3] for row in log.rows if row[1] == "psu1"] == [95_000], "and never the larger of both"
+    assert "PSU1 Input Power: not used where PSU1 AC In Pwr says psu1 too" in log.warnings
+
+
+def test_a_sensor_that_nobody_knows_is_told_and_read_as_the_operator_says(tmp_path: Path) -> None:
+    source = source_of(tmp_path, "PDB Reading 1 | 640 Watts | ok\nFan1 | 3000 RPM | ok\n")
+    asked = replace(OPTIONS, at_ms=T0)
+    silent = read_log(source, asked)
+    assert silent.rows == []
+    assert '--rename "PDB Reading 1=node"' in silent.warnings[0]
+    told = read_log(source, replace(asked, rename=(("PDB reading 1", "node"),)))
+    assert (told.rows, told.warnings) == ([("n1", "node", T0, 640_000, 1)], [])
+    with pytest.raises(UnusableFile, match="no channel"):
+        read_log(source, replace(asked, rename=(("PDB Reading 1", "The node"),)))
+
+
 @pytest.mark.parametrize(
     ("name", "channel"),
     [
         *(("Sys_Power", "node"), ("PSU 2 AC In Pwr", "psu2"), ("GPU Board Power", "gpu"), ("Riser 2 Power", "riser2")),
         *(("Power Limit", None), ("PSU Power", None), ("CPU1 Power", "cpu1"), ("Sys Fan Pwr", "fan")),
+        *(("Power Meter", "node"), ("System Level", "node"), ("PW Consumption", "node"), ("SYS_Total_Power", "node")),
+        *(("Power Supply 2", "psu2"), ("PSU1_POWER_IN", "psu1"), ("PS2 Input Power", "psu2"), ("PSU1_PIN", "psu1")),
+        *(("PSU1_POWER_OUT", None), ("Total Power Out", None), ("Power Meter Limit", None)),
     ],
 )
 def test_names_of_sensors(name: str, channel: str | None) -> None:
@@ -164,7 +226,7 @@ def test_dcmi_as_ipmitool_prints_it_from_1_8_19_on(tmp_path: Path) -> None:
     log = read_log(source_of(tmp_path, text), OPTIONS)
     assert ([row[:4] for row in log.rows], log.refused) == ([("n1", "node", T0, 2_578_000)], [])
     log = read_log(source_of(tmp_path, text.replace("06/03/25", "01/01/70")), OPTIONS)
-    assert [reason for reason, _ in log.refused] == ["time out of range"]
+    assert [reason for reason, _ in log.refused] == ["no time"], "a clock that was never set says none"
 
 
 def test_dcmi_of_many_hosts_and_of_a_log(tmp_path: Path) -> None:

@@ -62,6 +62,23 @@ GEOPM = (
 )
 
 
+def test_mlperf_says_which_conversion_it_does_not_use(tmp_path: Path) -> None:
+    text = mllog("power_reading", 100) + mllog("conversion_eff", 95) + mllog("conversion_eff", 0.9)
+    text += mllog("conversion_eff", 0.8)
+    log = read_log(source_of(tmp_path, text), ParseOptions(node="n1"))
+    assert [row[3] for row in log.rows] == [90_000]
+    assert log.warnings == [
+        "readings times 0.9, the log's conversion_eff", "conversion_eff 95: not used", "conversion_eff 0.8: not used",
+    ]  # fmt: skip
+
+
+def test_mlperf_takes_nothing_out_of_the_metadata(tmp_path: Path) -> None:
+    said = {"metadata": {"key": "x", "value": 1}, "time_ms": T0, "key": "power_reading", "value": 300}
+    text = mllog("power_reading", 100) + f":::MLLOG {json.dumps(said)}\n"
+    log = read_log(source_of(tmp_path, text), ParseOptions(node="n1"))
+    assert ([row[3] for row in log.rows], log.refused) == ([100_000], [("unreadable line", 2)])
+
+
 def test_geopm_reads_counters_before_powers(tmp_path: Path) -> None:
     text = GEOPM + "0.5|0|10.25|nan|7.5|3000000000|nan\n1.5|0|nan|100|8|3000000200|200\n"
     log = read_log(source_of(tmp_path, text), ParseOptions(time_zone=UTC))
@@ -73,6 +90,15 @@ def test_geopm_reads_counters_before_powers(tmp_path: Path) -> None:
         ("x1", "node", T0 + 1500, 3_000_000_200_000_000, 6),
         ("x1", "dram", T0 + 1500, 8000, 6),
     ]
+
+
+def test_geopm_reads_the_domains_of_a_part_that_has_no_sum(tmp_path: Path) -> None:
+    names = "TIME|EPOCH_COUNT|CPU_ENERGY-package-0|CPU_ENERGY-package-1|CPU_POWER-package-0|GPU_POWER-gpu-3"
+    names += "|DRAM_ENERGY|DRAM_ENERGY-memory-0"
+    text = GEOPM[: GEOPM.index("TIME")] + names + "\n1|0|10|20|5|300|7|8\n"
+    log = read_log(source_of(tmp_path, text), ParseOptions(time_zone=UTC))
+    taken = {row[1]: row[3] for row in log.rows}
+    assert taken == {"cpu0": 10_000_000, "cpu1": 20_000_000, "gpu3": 300_000, "dram": 7_000_000}
 
 
 def test_geopm_lines_that_are_broken(tmp_path: Path) -> None:
@@ -137,6 +163,49 @@ def test_redfish_without_one_of_its_members_has_no_whole_power() -> None:
 def test_redfish_resources(document: dict[str, object], channel: str, value: float) -> None:
     ((one,), _) = readings(document)
     assert (one.channel, one.value) == (channel, value)
+
+
+def sensor(name: str, watts: float, **said: object) -> dict[str, object]:
+    place = f"/redfish/v1/Chassis/1/Sensors/{name}"
+    return {"@odata.id": place, "Id": name, "ReadingType": "Power", "ReadingUnits": "W", "Reading": watts, **said}
+
+
+def test_redfish_sensors_that_say_no_context_are_known_by_their_names_or_not_used(tmp_path: Path) -> None:
+    names = ("TotalPower", "GPU1_Pwr", "PS1_Input", "Sys_Fan_Power", "CPU2 Power", "Power_Limit", "P12V_Out", "Riser")
+    members = [sensor(name, 100 + at) for at, name in enumerate(names)]
+    document = {"@odata.type": "#SensorCollection.SensorCollection", "Members": members}
+    log = read_log(source_of(tmp_path, json.dumps(document)), ParseOptions(node="n1", at_ms=T0))
+    taken = {row[1]: row[3] // 1000 for row in log.rows}
+    assert taken == {"node": 100, "gpu1": 101, "psu1": 102, "fan": 103, "cpu2": 104}
+    assert [warning.partition(":")[0] for warning in log.warnings] == [
+        "sensor Power_Limit", "sensor P12V_Out", "sensor Riser",
+    ]  # fmt: skip
+
+
+def test_redfish_of_two_sensors_for_one_channel_the_second_is_refused(tmp_path: Path) -> None:
+    members = [sensor("TotalPower", 300), sensor("System_Input_Power", 340)]
+    document = {"@odata.type": "#SensorCollection.SensorCollection", "Members": members}
+    log = read_log(source_of(tmp_path, json.dumps(document)), ParseOptions(node="n1", at_ms=T0))
+    assert [(row[1], row[3]) for row in log.rows] == [("node", 300_000)], "and never the larger of both"
+    assert log.refused == [("two series for one channel", 2)]
+
+
+@pytest.mark.parametrize(
+    ("chassis", "channel"),
+    [("HGX_GPU_SXM_3", "gpu3"), ("HGX_CPU_0", "cpu0"), ("HGX_Chassis_0", "board0"), ("GPU_Server", "node")],
+)
+def test_redfish_of_a_chassis_inside_the_node_is_of_that_part(chassis: str, channel: str) -> None:
+    place = f"/redfish/v1/Chassis/{chassis}"
+    environment = {"@odata.id": f"{place}/EnvironmentMetrics", "PowerWatts": {"Reading": 300}}
+    power = {"@odata.id": f"{place}/Power", "PowerControl": [{"Name": "Total", "PowerConsumedWatts": 300}]}
+    for document in (environment, power):
+        assert [one.channel for one in readings(document)[0]] == [channel]
+
+
+def test_redfish_says_why_a_sensor_is_not_used(tmp_path: Path) -> None:
+    kilowatts = {"@odata.type": "#Sensor", **sensor("TotalPower", 3.7, ReadingUnits="kW")}
+    with pytest.raises(UnusableFile, match="its unit 'kW'"):
+        read_log(source_of(tmp_path, json.dumps(kilowatts)), ParseOptions(node="n1", at_ms=T0))
 
 
 @pytest.mark.parametrize("value", [True, "344", [], 10**400])

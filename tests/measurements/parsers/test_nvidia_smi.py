@@ -56,6 +56,30 @@ def test_the_power_that_the_tool_shows_is_read_before_its_other_views(tmp_path: 
     assert log.rows == [("n1", "gpu3", T0, 2000, 2)]
 
 
+def test_another_view_is_read_where_the_power_that_the_tool_shows_says_nothing(tmp_path: Path) -> None:
+    header = "timestamp, index, power.draw [W], power.draw.instant [W]\n"
+    rows = "2025/12/31 00:00:00, 0, [N/A], 90.5 W\n2025/12/31 00:00:01, 0, [N/A], 91 W\n"
+    log = read_log(source_of(tmp_path, header + rows), OPTIONS)
+    assert [row[3] for row in log.rows] == [90_500, 91_000]
+    assert log.warnings == ["power.draw.instant is read: power.draw says nothing"]
+
+
+@pytest.mark.parametrize(
+    ("last", "taken"),
+    [
+        ("2025/12/31 00:00:01, 0, 18", [187_800]),  # of 187.80 W
+        ("2025/12/31 00:00:01, 0, 187.80", [187_800]),
+        ("2025/12/31 00:00:01, 0, 18.5 W", [187_800, 18_500]),
+        ("2025/12/31 00:00:01, 0, [N/A]", [187_800]),
+        ("2025/12/31 00:00:01, 0, 18\n", [187_800, 18_000]),  # whole, and of nounits
+    ],
+)
+def test_a_power_that_the_end_of_the_file_cuts_short_is_none(tmp_path: Path, last: str, taken: list[int]) -> None:
+    log = read_log(source_of(tmp_path, HEADER + "2025/12/31 00:00:00, 0, 187.80 W\n" + last), OPTIONS)
+    assert [row[3] for row in log.rows] == taken
+    assert log.refused == ([("unreadable line", 3)] if last[-1].isdigit() else [])
+
+
 def test_uuids_name_gpus_and_say_which_index_they_have(tmp_path: Path) -> None:
     uuid = "GPU-513536b6-7d19-9063-b049-1e69664bb298"
     both = source_of(tmp_path, f"timestamp, index, uuid, power.draw [W]\n2025/12/31 00:00:00, 3, {uuid}, 5 W\n")
@@ -113,6 +137,12 @@ def test_missing_and_odd_powers_in_xml(tmp_path: Path) -> None:
     log = read_log(source_of(tmp_path, text), OPTIONS)
     assert log.rows == [("n1", "gpu3", T0, 5000, 23)]
     assert log.refused == [("not a number", 18)]
+
+
+def test_the_first_power_of_a_gpu_that_says_something_is_read(tmp_path: Path) -> None:
+    powers = "<average_power_draw>N/A</average_power_draw><instant_power_draw>7.50 W</instant_power_draw>"
+    text = document(1, ("01", "0", "10.00 W")).replace("<power_draw>10.00 W</power_draw>", powers)
+    assert [row[3] for row in read_log(source_of(tmp_path, text), OPTIONS).rows] == [7_500]
 
 
 def test_a_document_that_breaks_off_gives_what_stands_before(tmp_path: Path) -> None:

@@ -409,3 +409,25 @@ def test_a_power_and_a_counter_stay_apart_in_the_hour_that_comes_twice(tmp_path:
     assert found == {(Kind.GAUGE, t): (i + 1) * 1000 for i, t in enumerate(at)} | {
         (Kind.COUNTER, t): (i + 100) * 1_000_000 for i, t in enumerate(at)
     }
+
+
+@pytest.mark.parametrize(
+    ("column", "written", "stored", "kind"),
+    [
+        ("Power [kW]", "0.3", 300_000, "gauge"),
+        ("power (mW)", "300", 300, "gauge"),
+        ("power [MW]", "0.3", 300_000_000, "gauge"),  # and not milliwatts
+        ("energy [kWh]", "2", 7_200_000_000_000, "counter"),
+        ("Energy (kJ)", "2", 2_000_000_000, "counter"),
+    ],
+)
+def test_a_long_table_in_another_unit(tmp_path: Path, column: str, written: str, stored: int, kind: str) -> None:
+    log = read_log(source_of(tmp_path, f"timestamp,node,{column}\n2025-03-01T12:00:00Z,n1,{written}\n"))
+    assert [row[3] for row in log.rows] == [stored]
+    assert log.kinds == {"node": kind}
+
+
+@pytest.mark.parametrize("column", ["power [kWh]", "energy [kW]", "power [kVA]"])
+def test_a_long_table_in_no_unit_of_its_quantity_is_refused(tmp_path: Path, column: str) -> None:
+    with pytest.raises(UnusableFile):
+        read_log(source_of(tmp_path, f"timestamp,node,{column}\n2025-03-01T12:00:00Z,n1,2\n"))

@@ -55,6 +55,20 @@ def test_an_answer_without_series_and_an_error_say_so(shared_data: Path) -> None
         read_log(Source(folder / "unknown-path.json"))
 
 
+def test_an_answer_with_its_keys_in_order_is_known_however_long_it_is(tmp_path: Path) -> None:
+    values = [[T0_S + i, "300"] for i in range(1_000)]
+    text = json.dumps(json.loads(answer({"metric": METRIC, "values": values})), sort_keys=True)
+    assert "resultType" not in text[:4096]
+    assert len(read_log(source_of(tmp_path, text)).rows) == 1_000
+
+
+def test_an_answer_of_victoriametrics_that_lacks_a_part_says_so(tmp_path: Path) -> None:
+    series = {"metric": METRIC, "values": [[T0_S, "300"]]}
+    log = read_log(source_of(tmp_path, answer(series, isPartial=True)))
+    assert (len(log.rows), "lacks the part" in log.warnings[0]) == (1, True)
+    assert read_log(source_of(tmp_path, answer(series, isPartial=False))).warnings == []
+
+
 def test_a_matrix_of_a_range_selector_gives_its_true_times_and_missing_values_nothing(tmp_path: Path) -> None:
     values = [[T0_S + 0.25, "300.5"], [T0_S + 10.251, "NaN"], [T0_S + 20, "+Inf"], [T0_S + 30, "1e3"]]
     log = read_log(source_of(tmp_path, answer({"metric": METRIC, "values": values})))

@@ -325,6 +325,14 @@ def test_het_jobs_arrays_sluids_and_comments(tmp_path: Path) -> None:
     assert (result.skipped, result.refusals) == (2, [])
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "^"])
+def test_another_delimiter_is_refused_with_the_cure(tmp_path: Path, delimiter: str) -> None:
+    path = tmp_path / "jobs.txt"
+    path.write_text(delimiter.join(("JobID", "User", "State", "Start", "End", "NodeList")) + "\n")
+    with pytest.raises(UnusableFile, match="--parsable2 without --delimiter"):
+        detect_jobs(Source(path))
+
+
 def test_formats_that_are_not_known_are_told(tmp_path: Path) -> None:
     for fmt in ("sacct:", "sacct:JobID,jobid,State", "moab"):
         with pytest.raises(UnusableFile):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from measurements.parsers.records import GpuAt
 from measurements.parsers.series import Catalogue, SeriesSamples
 from tests.measurements.parsers.reading import NOW_MS
-from tests.measurements.parsers.series_reading import T0_MS, Sample, catalogue, plain, refused, taken
+from tests.measurements.parsers.series_reading import T0_MS, Sample, catalogue, own_mapping, plain, refused, taken
 
 GPU = "GPU-6d5c0ac5-74d7-3130-46f1-e93ed57f469a"
 DCGM = {"gpu": "0", "UUID": GPU, "Hostname": "n1"}
@@ -25,6 +26,30 @@ def test_what_is_no_finite_number_is_missing_and_no_refusal(value: float) -> Non
     chunk = taken(catalogue(), [(POWER, DCGM, 0, value), (POWER, DCGM, 1000, 5.0)])
     assert plain(chunk) == [("n1", "gpu0", "gauge", 1000, 5_000)]
     assert refused(chunk) == []
+
+
+@pytest.mark.parametrize(("unit", "is_read"), [("W", True), ("Watts", True), ("", True), ("mW", False), ("J", False)])
+def test_a_series_that_says_another_unit_than_its_mapping_is_refused(unit: str, *, is_read: bool) -> None:
+    labels = {"hostname": "n1", "type": "node", "unit": unit}
+    chunk = taken(catalogue(), [("node_power", labels, 0, 228_100.0)])
+    assert [row[4] for row in plain(chunk)] == ([228_100_000] if is_read else [])
+    assert [reason for reason, _ in refused(chunk)] == ([] if is_read else ["no mapping for these labels"])
+
+
+def test_a_site_s_own_mapping_reads_what_another_unit_says(tmp_path: Path) -> None:
+    text = """
+        [node]
+        labels = ["hostname"]
+        [[series]]
+        metric = "node_power"
+        where = { unit = "mW" }
+        channel = "node"
+        unit = "mW"
+        source = "own"
+    """
+    known = catalogue(own_mapping(tmp_path, text))
+    chunk = taken(known, [("node_power", {"hostname": "n1", "unit": "mW"}, 0, 228_100.0)])
+    assert [row[4] for row in plain(chunk)] == [228_100]
 
 
 def test_zero_and_negative_values_are_given_on_for_the_ingest_to_judge() -> None:
@@ -152,12 +177,12 @@ def test_hostile_labels_are_text_and_nothing_else() -> None:
         [
             (POWER, {"gpu": nasty, "Hostname": "n1"}, 0, 1.0),
             (POWER, {"gpu": "0", "Hostname": nasty}, 0, 1.0),
-            (POWER, {"gpu": "0", "Hostname": "n" * 4000}, 0, 1.0),
+            (POWER, {"gpu": "0", "Hostname": "n" * 3000}, 0, 1.0),
             ("x_power_watts", {"l" * 4000: nasty * 1000}, 0, 1.0),
         ],
     )
     assert plain(chunk) == []
-    assert [reason for reason, _ in refused(chunk)] == ["unusable label"] * 3 + ["no mapping for this metric"]
+    assert [reason for reason, _ in refused(chunk)] == ["unusable label"] * 3 + ["name and labels too long"]
     assert all(refusal.text.isprintable() and len(refusal.text) <= 500 for refusal in chunk.refusals)
 
 

@@ -123,12 +123,27 @@ def test_zeros_behind_a_gzip_member_are_padding_but_other_bytes_are_told(tmp_pat
         (gzip.compress(b"", mtime=0), "empty"),
         (b"\x7fELF\0\0\0\0" * 99, "not a text file"),
         (random.Random(7).randbytes(9000), "not a text file"),
-        ("timestamp,node,watts\n".encode("utf-16"), "iconv"),
+        ("timestamp,node,watts\n".encode("utf-16-le"), "byte order mark"),
+        (b"PK\x03\x04rest", "a zip archive: unpack it"),
+        (b"PK\x03\x04 [Content_Types].xml", r"an Excel workbook \(.xlsx\): save it as CSV"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"\xfd7zXZ\0\0", "packed with xz"),
     ],
 )
 def test_what_is_no_text_is_refused_as_a_whole(tmp_path: Path, raw: bytes, said: str) -> None:
     with pytest.raises(UnusableFile, match=said):
         list(source_of(tmp_path, raw).blocks())
+
+
+@pytest.mark.parametrize("code", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_utf_16_with_its_mark_is_read_as_the_text_it_is(tmp_path: Path, code: str, packed: bool) -> None:  # noqa: FBT001 - a case
+    text = "timestamp,Zähler\r\n" * 200_000
+    raw = ("\ufeff" + text).encode(code)
+    source = source_of(tmp_path, gzip.compress(raw, mtime=0) if packed else raw)
+    assert content(source) == text.encode()
+    assert source.head(20) == text.encode()[:20]
+    assert source.packing() == (("gzip",) if packed else ()) + ("UTF-16",)
 
 
 def test_a_run_of_zeros_inside_a_log_does_not_make_it_unusable(tmp_path: Path) -> None:

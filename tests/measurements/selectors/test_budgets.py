@@ -62,7 +62,7 @@ def test_used_left_and_elapsed(project: Project) -> None:
     assert found.elapsed == pytest.approx(182.5 / 365)
     assert kwh(found.cumulated[0]) == pytest.approx(10.0)
     assert kwh(found.cumulated[-1]) == pytest.approx(1830.0)
-    assert found.used_days[-1] == NOW.date()
+    assert found.budget.first + (len(found.cumulated) - 1) * DAY == NOW.date()
     assert (found.coverage, found.unknown_days, found.running) == (1.0, 0, 0.0)
 
 

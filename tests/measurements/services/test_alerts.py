@@ -61,7 +61,8 @@ def test_one_mail_when_it_is_late_and_one_when_it_is_back(server: MailServer) ->
     assert alert_due(NOW + 60 * MINUTE) is None
     assert subjects(server) == ["Joulebook: 1 source is late (slurm)", "Joulebook: 1 source is late (rack 7)"]
     text = server.taken[1][1].get_content()
-    assert "rack 7 (atlas, power:write)" in text
+    assert "rack 7 (atlas, pushed readings)" in text
+    assert "Times are in the zone" in text
     assert "/operations/sources/" in text
     back_ms = int((NOW + 61 * MINUTE).timestamp() * 1000)
     Feed.objects.update(cursor_ms=back_ms)
@@ -93,6 +94,54 @@ def test_what_cannot_be_sent_is_tried_again_the_later_the_more_often_it_failed(s
     server.refused.clear()
     assert alert_due(NOW + 40 * MINUTE)
     assert (len(server.taken), Heartbeat.objects.filter(name__contains="alert").count()) == (1, 0)
+
+
+@pytest.mark.django_db
+def test_a_mail_server_that_is_away_delays_the_mail_and_neither_loses_nor_doubles_it() -> None:
+    server = MailServer()  # nobody listens on its port yet
+    away = override_settings(**server.settings, DEFAULT_FROM_EMAIL="Joulebook <energy@example.org>", ALERT_MAILS=[OLGA])
+    cluster = cluster_of("n1")
+    token = sender(cluster)
+    feed(cluster)
+    with away:
+        assert [alert_due(NOW + minutes * MINUTE) for minutes in range(6, 12)] == [None] * 6
+        assert Feed.objects.get().alerted_at is None
+        with mail_server(server):
+            told = [minutes for minutes in range(12, 60) if alert_due(NOW + minutes * MINUTE)]
+            assert len(told) == 1
+            assert told[0] <= 14  # as soon as it may try again
+            assert subjects(server) == ["Joulebook: 2 sources are late (slurm, rack 7)"]
+        back_ms = int((NOW + 60 * MINUTE).timestamp() * 1000)
+        Feed.objects.update(cursor_ms=back_ms)
+        note_uses([(token, back_ms)], NOW + 60 * MINUTE)
+        assert alert_due(NOW + 61 * MINUTE) is None  # away again
+        with mail_server(server):
+            assert sum(alert_due(NOW + minutes * MINUTE) is not None for minutes in range(62, 65)) == 1
+        assert subjects(server)[1:] == ["Joulebook: 2 are back (slurm, rack 7)"]
+        assert not Heartbeat.objects.filter(name__contains="alert").exists()
+
+
+@pytest.mark.django_db
+def test_what_was_back_before_the_mail_could_be_sent_is_not_told_at_all() -> None:
+    server = MailServer()
+    feed(cluster_of("n1"))
+    with override_settings(**server.settings, DEFAULT_FROM_EMAIL="energy@example.org", ALERT_MAILS=[OLGA]):
+        assert alert_due(NOW + 6 * MINUTE) is None
+        Feed.objects.update(cursor_ms=int((NOW + 7 * MINUTE).timestamp() * 1000))
+        with mail_server(server):
+            assert [alert_due(NOW + minutes * MINUTE) for minutes in (8, 9, 10)] == [None] * 3
+    assert server.taken == []
+
+
+def test_a_mail_that_was_taken_and_not_confirmed_comes_again_under_its_number(server: MailServer) -> None:
+    feed(cluster_of("n1"))
+    server.last_word = ""
+    assert alert_due(NOW + 6 * MINUTE) is None
+    server.last_word = "250 taken"
+    assert alert_due(NOW + 9 * MINUTE)
+    numbers = [mail["Message-ID"] for _, mail in server.taken]
+    assert (len(numbers), len(set(numbers))) == (2, 1)  # mail programs show one
+    assert alert_due(NOW + 12 * MINUTE) is None
 
 
 def failed_at(minutes: int) -> bool:

@@ -22,10 +22,10 @@ from measurements.parsers.records import ChannelFacts, ParseOptions, PowerChunk
 from measurements.parsers.source import Source
 from measurements.services import ingest_power as module
 from measurements.services.channel_facts import FactsDraft, KnownFacts, write_facts
+from measurements.services.channels import Declaration
 from measurements.services.gpu_places import GpuSeen, note_gpu_places
 from measurements.services.ingest_power import PowerInput, ingest_power
 from measurements.services.judge import judge
-from measurements.services.machine import Declaration
 from tests.measurements.parsers.series_reading import catalogue, taken
 
 pytestmark = [pytest.mark.django_db]

@@ -333,7 +333,6 @@ def test_boards_of_persons_are_refused_and_hidden_while_the_site_does_not_compar
             assert boards.board_for(viewer, one.slug, NOW) is None
             assert boards.edition_for(viewer, one.slug, 2, None, NOW) is None
         assert (boards.own_seat(waiting, person), boards.reviews_for(person, NOW)) == ((), [])
-        assert boards.to_approve(omar, NOW) == []
     assert boards.edition_for(ada, one.slug, 2, None, NOW) == waiting
 
 

@@ -210,6 +210,22 @@ def test_the_turns_of_a_day_share_one_batch_and_keep_a_refusal_once(cluster: Clu
     assert feed.last_report["duplicates"] == 3
 
 
+def test_the_deep_look_back_of_a_new_day_counts_no_refusal_again(cluster: Cluster, tmp_path: Path) -> None:
+    make(cluster)
+    midnight = NOW.replace(hour=0, minute=0, second=0) + timedelta(days=1)
+    rows = [ROW.format(1, "COMPLETED"), ROW.format(99, "ODD")]
+    for minute in (-2, 3, 8):
+        if minute == 8:
+            rows.append(ROW.format(98, "ODD"))
+        sacct(tmp_path, *rows)
+        with override_settings(SLURM_BIN=str(tmp_path)):
+            assert [turn.error for turn in ask_due(midnight + timedelta(minutes=minute))] == [""]
+    batches = {batch.options["day"]: (batch.stored, batch.refused, batch.read) for batch in Batch.objects.all()}
+    days = [(midnight + timedelta(days=day)).date().isoformat() for day in (-1, 0)]
+    assert batches == dict(zip(days, [(1, 1, 2), (0, 1, 1)], strict=True))
+    assert [row.count for row in Quarantine.objects.all()] == [1, 1]
+
+
 def test_long_ago_is_fetched_piece_by_piece(cluster: Cluster, tmp_path: Path) -> None:
     sacct(tmp_path)
     add(cluster, "jobs", "slurm-jobs", {"piece_h": 24}, NOW, since=NOW - timedelta(days=20))
@@ -242,3 +258,19 @@ def test_the_command_makes_runs_and_lists_feeds(tmp_path: Path) -> None:
     assert fault.value.returncode == 1
     with pytest.raises(CommandError, match="no feed 'other'"):
         feed("run", "other")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--cluster", "../etc"), "'../etc' can't name a cluster"),
+        (("--cluster", "tiny", "--option", "overlap_s=0"), "the option 'overlap_s' can't be 0"),
+        (("--cluster", "tiny", "--every", "-5"), "'-5' is no whole number from 1 on"),
+        (("--cluster", "tiny", "--late-after", "0"), "'0' is no whole number from 1 on"),
+    ],
+)
+def test_a_feed_that_is_refused_leaves_no_cluster(db: None, words: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        call_command("feed", "add", "tiny", "--kind", "slurm-jobs", *words)
+    assert not Feed.objects.exists()
+    assert not Cluster.objects.exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,25 @@ from django.test import override_settings
 from measurements.models import Batch, Channel, Cluster, DirtyNodeDay, Intake, Job, Node, NodeState, Segment
 from measurements.parsers.records import UnusableFile
 from measurements.parsers.source import Source
-from measurements.selectors.imports import known_of
-from measurements.services import giving, trying
+from measurements.selectors.imports import known_of, progress
+from measurements.services import chores, giving, intake, trying
 from measurements.services import preview as dry_run
 from measurements.services.giving import Upload, give_path
 from measurements.services.inbox import clear_away
 from measurements.services.intake import MOST_ATTEMPTS, Stopped, files_in_turn, queue, take_next, var
 from measurements.services.marks import claim
-from measurements.services.trying import accept, try_again, try_next, withdraw
+from measurements.services.trying import (
+    FORGOTTEN,
+    accept,
+    forget_undecided,
+    forgotten_at,
+    try_again,
+    try_next,
+    withdraw,
+)
+from tests.imports_world import NODES, described, now, uploaded
+from tests.imports_world import tried as tried_row
 
-NODES = "node,node_type,cpus\nn1,a,8\nn2,a,8\n"
 POWER = """timestamp,node,watts
 2026-03-01T12:00:00Z,n1,100
 2026-03-01T12:01:00Z,n1,110
@@ -41,16 +50,10 @@ pytestmark = pytest.mark.django_db
 Give = Callable[..., Intake]
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
 @pytest.fixture
 def cluster(tmp_path: Path) -> Cluster:
     """Two nodes."""
-    (tmp_path / "nodes.csv").write_text(NODES)
-    call_command("load_nodes", tmp_path / "nodes.csv", cluster="c")
-    return Cluster.objects.get()
+    return described(tmp_path)
 
 
 @pytest.fixture
@@ -58,20 +61,15 @@ def give(cluster: Cluster) -> Give:
     """Uploads a text."""
 
     def put(text: str, name: str = "log.csv", content: str = "", **options: Any) -> Intake:
-        upload = Upload(name)
-        upload.write(text.encode())
-        upload.close()
-        return upload.give(cluster, content, options, "olga", now())
+        return uploaded(cluster, text, name, holds=content, **options)
 
     return put
 
 
 def tried(row: Intake) -> dict[str, Any]:
     """What trying it finds."""
-    assert try_next(now)
+    found: dict[str, Any] = tried_row(row).preview
     row.refresh_from_db()
-    assert row.state == "tried", row.error
-    found: dict[str, Any] = row.preview
     return found
 
 
@@ -262,6 +260,29 @@ def test_one_under_way_comes_before_one_given_earlier_and_decided_on_later(give:
     assert files_in_turn() == [power.pk], "a node list waits for what is under way"
 
 
+# --- How far it is ------------------------------------------------------------------------------
+
+
+def test_how_far_a_file_is_can_be_seen_while_it_is_tried(give: Give, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "NOTED_EVERY_S", -1)
+    row = give("timestamp,node,watts\n" + "2026-03-01T12:00:00Z,n1,100\n" * 800_000)
+    seen: list[tuple[float, int]] = []
+
+    def look() -> None:
+        row.refresh_from_db()
+        one = progress(row, now())
+        assert one.begun
+        seen.append((one.share or 0.0, one.rows))
+
+    assert try_next(now, look)
+    shares = [share for share, _ in seen]
+    assert shares == sorted(shares), "it never goes back"
+    assert len({share for share in shares if 0 < share < 1}) >= 3, shares
+    assert seen[-1][1] > 0
+    row.refresh_from_db()
+    assert (row.done_bytes, progress(row, now()).begun) == (row.size_bytes, False)
+
+
 # --- Kills, full disks --------------------------------------------------------------------------
 
 
@@ -319,6 +340,19 @@ def test_a_full_disk_is_said_and_the_file_can_be_tried_again(give: Give, monkeyp
     assert tried(row)["stored"] == 2
 
 
+def test_a_parsers_mistake_is_said_and_keeps_no_other_file_from_being_tried(
+    give: Give, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    row, other = give(POWER), give(POWER, "other.csv")
+    with monkeypatch.context() as patched:
+        patched.setattr(trying, "preview", lambda *_: dict[str, str]()["nothing"])
+        found = tried(row)
+    assert "unexpected error: KeyError: 'nothing'" in found["fault"]
+    assert "the log of whoever tried it has it in full" in found["fault"]
+    assert "Traceback" in caplog.text
+    assert tried(other)["stored"] == 2
+
+
 def test_an_upload_that_broke_off_is_swept_and_one_that_still_comes_is_not(cluster: Cluster) -> None:
     upload = Upload("log.csv")
     upload.write(b"timestamp")
@@ -328,6 +362,49 @@ def test_an_upload_that_broke_off_is_swept_and_one_that_still_comes_is_not(clust
     clear_away(now() + timedelta(hours=2))
     assert not folder.exists()
     upload.discard()
+
+
+# --- Nobody decides -----------------------------------------------------------------------------
+
+
+@override_settings(IMPORT_KEEP_DAYS=3)
+def test_a_file_nobody_decides_on_is_withdrawn_in_time_and_gives_its_disk_back(give: Give) -> None:
+    old, young, decided = give(POWER, "old.csv"), give(POWER, "young.csv"), give(POWER, "decided.csv")
+    for row in (old, young, decided):
+        tried(row)
+    assert accept(decided.pk, decided.preview["version"], now())
+    assert forget_undecided(now() + timedelta(days=3) - timedelta(minutes=1)) == 0
+    again = now() + timedelta(days=2)
+    Intake.objects.filter(pk=young.pk).update(preview=young.preview | {"tried_at": again.isoformat()})
+    due = forgotten_at(old)
+    assert due is not None
+    assert forget_undecided(due) == 1
+    for row, state, there in ((old, "withdrawn", False), (young, "tried", True), (decided, "queued", True)):
+        row.refresh_from_db()
+        assert (row.state, (var() / row.path).exists()) == (state, there), row.source
+    assert (old.error, old.preview, old.finished_at) == (FORGOTTEN, {}, due)
+    assert forget_undecided(due + timedelta(days=2, hours=1)) == 1, "young, two days after it was tried anew"
+    assert not accept(old.pk, "", now())
+
+
+def test_who_decides_in_the_last_moment_is_heard(give: Give, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = give(POWER)
+    version = tried(row)["version"]
+    due = trying.forgotten_at
+
+    def meanwhile(looked_at: Intake) -> Any:
+        accept(row.pk, version, now())
+        return due(looked_at)
+
+    monkeypatch.setattr(trying, "forgotten_at", meanwhile)
+    assert forget_undecided(now() + timedelta(days=400)) == 0
+    row.refresh_from_db()
+    assert row.state == "queued"
+    assert (var() / row.path / "log.csv").exists()
+
+
+def test_forgetting_is_a_chore(db: None) -> None:
+    assert "forget files nobody decided on" in chores.names()
 
 
 # --- By path ------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -133,6 +133,32 @@ def test_what_is_refused_is_kept_once_however_often_it_comes() -> None:
     assert Quarantine.objects.get(reason="unknown node").count == 6
     day.refresh_from_db()
     assert day.refused == 7
+
+
+def test_what_was_refused_before_midnight_is_not_counted_again_behind_it() -> None:
+    cluster, midnight = cluster_of("n1"), datetime(2025, 3, 2, tzinfo=UTC)
+
+    def ghosts(first: int, after: int) -> list[Row]:
+        return [(midnight + timedelta(seconds=10 * i), "ghost", 300.0) for i in range(first, after)]
+
+    def ask(minute: int, rows: list[Row]) -> None:
+        turn = turn_of(cluster, midnight + timedelta(minutes=minute))
+        turn.start_ms(120_000)
+        store(turn, chunks(rows, unknown), cursor_ms=turn.now_ms)
+
+    unknown = (Refusal("no mapping for this metric", 1, "x", "odd_watts{}"),)
+    ask(-1, ghosts(-18, -6))
+    ask(1, ghosts(-18, 6))
+    ask(2, ghosts(-6, 12))
+    counts = {(row.batch.options["day"], row.reason): row.count for row in Quarantine.objects.all()}
+    first, second = "2025-03-01", "2025-03-02"
+    assert counts == {
+        (first, "unknown node"): 12, (first, "no mapping for this metric"): 1, (second, "unknown node"): 18,
+    }  # fmt: skip
+    assert sum(batch.refused for batch in Batch.objects.all()) == 31
+    for minute in (100, 101, 200, 201):  # what is refused each time is counted once a day, however long ago that was
+        ask(minute, [])
+    assert Batch.objects.get(options__day=second).refused == 19
 
 
 def test_many_that_are_refused_are_counted_all_and_few_of_them_kept() -> None:

@@ -29,10 +29,11 @@ from measurements.models import (
 )
 from measurements.parsers.remote_write import RemoteWrite
 from measurements.parsers.source import Source
-from measurements.services.batches import KEPT_SAMPLES, IngestReport
+from measurements.services.batches import IngestReport
 from measurements.services.catalogues import catalogue_of
 from measurements.services.push import push
 from measurements.services.push_folding import fold_pushes
+from measurements.services.quarantine import KEPT_SAMPLES
 from measurements.services.replay import ask_for, replay, replay_due, waiting
 from measurements.services.taking import take_jobs, take_power
 from tests.measurements.parsers.test_remote_write import packed, request

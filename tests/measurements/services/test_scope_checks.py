@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from django.core.management import call_command
 
-from measurements.domain.units import day_start_ms
-from measurements.models import Channel, ChannelPeriod, Cluster, MeterPeriod, Node, NodeConfig, ScopeCheck
+from measurements.domain.plausibility import Rule
+from measurements.domain.units import HOUR_MS, day_start_ms
+from measurements.models import Channel, ChannelPeriod, Cluster, Doubt, MeterPeriod, Node, NodeConfig, ScopeCheck
 from measurements.selectors.scope_pairs import liveliest_days, meters_to_check, pairs_of
 from measurements.services import chores, scope_checks
 from measurements.services.scope_checks import check_due, due_nodes
@@ -83,6 +84,28 @@ def test_the_bucket_means_are_those_of_the_samples(site: None) -> None:
     assert pairs.gpu_w[10] == pytest.approx(120.0)
     assert pairs.gpu_w[20] == pytest.approx(1_400.0)
     assert pairs.gpu_w[18] == pytest.approx((120 * 0.5 + 1_400 * 4.5) / 5 - 640 * 0.0, rel=0.2)
+
+
+def test_what_is_left_out_of_the_ledger_tells_nothing_of_the_meter(site: None) -> None:
+    """Nor is anything put in its place, though gaps of an hour are declared to be bridged."""
+    channel = Channel.objects.get(node__name="g2", name="node")
+    declare("g2", covers=False)
+    ChannelPeriod.objects.filter(channel=channel, valid_from=DAY).update(max_gap_ms=7_200_000, nominal_ms=60_000)
+    at = day_start_ms(DAY) + 10 * HOUR_MS
+    Doubt.objects.create(
+        cluster=channel.node.cluster, channel=channel, day=DAY, rule=Rule.FROZEN, start_ms=at, end_ms=at + HOUR_MS,
+        samples=60, state=Doubt.State.REFUSED, found_at=NOW,
+    )  # fmt: skip
+    (meter,) = meters_to_check([channel.node_id], DAY)
+    pairs = pairs_of(meter, DAY)
+    assert pairs is not None
+    unknown = np.flatnonzero(np.isnan(pairs.node_w)).tolist()
+    assert unknown == list(range(120, 132))
+    assert not np.isnan(pairs.gpu_w).any()
+    Doubt.objects.update(state=Doubt.State.LIFTED)
+    pairs = pairs_of(meter, DAY)
+    assert pairs is not None
+    assert not np.isnan(pairs.node_w).any()
 
 
 def test_a_node_is_checked_once_a_week_and_when_it_is_declared_anew(site: None) -> None:

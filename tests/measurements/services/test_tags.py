@@ -43,7 +43,6 @@ from measurements.services.tags import (
     retag_due,
     save_rule,
     switch_rule,
-    waiting_jobs,
 )
 from measurements.services.upkeep import seal
 from tests.portal import world
@@ -167,7 +166,7 @@ def test_a_rule_that_changes_while_a_file_is_read_holds_for_its_jobs(
         yield from chunks
 
     ingest_jobs(cluster, Source(path), JobsInput(read), NOW)
-    assert waiting_jobs() == 0
+    assert pass_progress().waiting == 0
     assert [counts_as(n) for n in ("900", "901")] == [{"workload": "newest"}] * 2
 
 
@@ -260,9 +259,9 @@ def test_edits_across_clusters(cluster: Cluster) -> None:
 
 def test_a_rule_retags_all_jobs_and_the_roll_ups_follow(cluster: Cluster) -> None:
     made = rule("name", "^(train|wide)$", workload=r"\1", phase="training")
-    assert waiting_jobs() > 0
+    assert pass_progress().waiting > 0
     assert retag_due(NOW) == Job.objects.count()
-    assert waiting_jobs() == 0
+    assert pass_progress().waiting == 0
     book()
     assert {name: round(joules) for name, joules in joules_by_workload().items() if name} == {
         "wide": round(world.WIDE_J), "train": round(world.TRAIN_J + (250 * 4 / 8 + 100) * 3_600),
@@ -284,7 +283,7 @@ def test_the_first_rule_that_says_a_tag_wins_and_moving_it_changes_that(cluster:
     retag_due(NOW)
     assert origins("123") == {"workload": f"rule {second.pk}", "phase": f"rule {second.pk}"}
     move_rule(second, -1)
-    assert waiting_jobs() == 0, "it was the first already"
+    assert pass_progress().waiting == 0, "it was the first already"
     delete_rule(second)
     retag_due(NOW)
     assert counts_as("123") == {"workload": "a"}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from measurements.parsers.records import JobChunk, JobRecord, ParseOptions, Refusal
 from measurements.parsers.source import Source
-from measurements.services.batches import IngestReport, RefusedCount
+from measurements.services.batches import IngestReport
+from measurements.services.quarantine import RefusedCount
 from portal.trial.scramble import Pseudonyms, Scrambling
 
 SECRET = "wilhelmina"

@@ -50,18 +50,18 @@ def test_the_csv_is_the_plain_wide_table_that_the_site_reads(tmp_path: Path) -> 
 
 
 def test_the_json_holds_the_same_and_the_facts() -> None:
-    body = json.loads(batch.as_json("n1", [one()], {"readings": 3, "from": 1.0, "to": 2.0}))
+    body = json.loads(batch.as_json("n1", [one()], [{"id": "a", "readings": 3, "from": 1.0, "to": 2.0}]))
     assert body["channels"]["cpu0"] == {"source": "rapl", "interval_ms": 1_000, "wrap_uj": 262_143_328_850}
     assert body["channels"]["gpu0"]["uuid"] == "GPU-a"
     assert body["channels"]["gpu0"]["mig"] == ["MIG-1"]
-    assert body["lost"]["readings"] == 3
+    assert body["lost"][0]["readings"] == 3
     assert body["samples"] == [
         {"timestamp": 1763748000.001, "node": "n1", "channel": "cpu0", "joules": 262143.328849},
         {"timestamp": 1763748000.001, "node": "n1", "channel": "gpu0", "joules": 1000.123},
         {"timestamp": 1763748000.014, "node": "n1", "channel": "node", "watts": 345.6},
         {"timestamp": 1763748001.001, "node": "n1", "channel": "cpu0", "joules": 0.000007},
     ]
-    assert "lost" not in json.loads(batch.as_json("n1", [one()], {}))
+    assert "lost" not in json.loads(batch.as_json("n1", [one()]))
 
 
 def test_readings_are_counted_and_not_cells() -> None:

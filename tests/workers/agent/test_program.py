@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -135,6 +136,15 @@ def test_once_prints_a_plain_power_csv(here: Node, driver: Driver) -> None:
     assert values["cpu0_j"] == "1.000001"
     assert round(float(values["gpu1_j"]) * 1_000) == driver.readings()[-1][2]
     assert not (here.folder / "state").exists()
+
+
+def test_once_says_so_where_there_is_nothing_to_read(here: Node, driver: Driver) -> None:
+    driver.boards.clear()
+    driver.write()
+    shutil.rmtree(here.sysfs)
+    done = here.run("--once")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nothing can be read on this node" in done.stderr
 
 
 def test_check_says_what_is_there_and_that_the_server_answers(here: Node, driver: Driver, server: Receiver) -> None:

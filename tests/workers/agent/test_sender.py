@@ -13,6 +13,7 @@ import pytest
 
 from tests.workers.agent.receiver import TOKEN, Receiver
 from tests.workers.agent.test_spool import HEAD, MIB, rows
+from workers.agent import batch
 from workers.agent.sender import Sender
 from workers.agent.settings import Settings
 from workers.agent.spool import Spool
@@ -199,12 +200,14 @@ def test_a_server_that_is_not_there_costs_nothing_but_time(
 
 
 def test_losses_are_told_once(sender: Sender, server: Receiver) -> None:
-    sender.spool.lost = {"readings": 50, "from": 1.0, "to": 9.0}
+    sender.spool._losses.add(batch.Batch("{}", "timestamp,node,node_w", ("1.0,n1,5", "9.0,n1,5")), None)
+    lost = sender.spool.lost()
     write(sender, 100)
     sender.drain(GO_ON)
     write(sender, 101)
     sender.drain(GO_ON)
-    assert json.loads(server.sent[0].body)["lost"] == {"readings": 50, "from": 1.0, "to": 9.0}
+    assert json.loads(server.sent[0].body)["lost"] == lost
+    assert (lost[0]["readings"], lost[0]["from"], lost[0]["to"]) == (2, 1.0, 9.0)
     assert server.sent[1].kind == "text/csv"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
@@ -122,15 +123,86 @@ def test_the_oldest_go_first_when_the_buffer_is_full_and_are_counted(
         spool.append(rows(first, 10))
         spool.rotate()
     assert spool.size() <= 5 * size
-    assert spool.lost == {"readings": 50, "from": 100.0, "to": 149.0}
+    (loss,) = spool.lost()
+    assert (loss["readings"], loss["from"], loss["to"]) == (50, 100.0, 149.0)
     assert len(caplog.records) == 1
     spool.close()
     again = Spool(tmp_path / "state", 5 * size, Trouble())
-    assert again.lost["readings"] == 50  # until the server knows
+    assert again.lost() == [loss]  # until the server knows
     assert seconds(again) == list(range(150, 200))
-    again.told_lost(dict(again.lost))
-    assert again.lost == {}
+    again.told_lost([loss])
+    assert again.lost() == []
     again.close()
+
+
+def test_what_is_dropped_later_is_told_under_its_number_and_after_a_start_under_another_one(tmp_path: Path) -> None:
+    size = len(HEAD) + len(rows(100, 10))
+    spool = Spool(tmp_path / "state", size, Trouble())
+    spool.begin(HEAD)
+
+    def drop(first: int) -> None:
+        spool.append(rows(first, 10))
+        spool.rotate()
+
+    drop(100)
+    drop(110)
+    said = spool.lost()
+    drop(120)
+    (more,) = spool.lost()
+    assert (more["id"], said[0]["readings"], more["readings"]) == (said[0]["id"], 10, 20)
+    spool.told_lost(said)  # of what was dropped since it knows nothing
+    assert spool.lost() == [more]
+    spool.told_lost([more])
+    drop(130)
+    (third,) = spool.lost()
+    assert (third["id"], third["readings"]) == (more["id"], 30)
+    spool.close()
+    spool = Spool(tmp_path / "state", size, Trouble())
+    spool.begin(HEAD)
+    assert spool.lost() == [third]
+    drop(140)
+    assert [loss["readings"] for loss in spool.lost()] == [30, 10]
+    assert len({loss["id"] for loss in spool.lost()}) == 2
+    spool.close()
+
+
+def test_a_loss_across_midnight_is_two(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "state", 1, Trouble())
+    spool.begin(HEAD)
+    spool.append(rows(86_400 - 4, 10))
+    spool.rotate()
+    assert [(loss["readings"], loss["from"], loss["to"]) for loss in spool.lost()] == [
+        (4, 86_396.0, 86_399.0), (6, 86_400.0, 86_405.0),
+    ]  # fmt: skip
+    spool.close()
+
+
+def test_a_kill_between_counting_and_removing_neither_counts_again_nor_sends_what_was_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len(HEAD) + len(rows(100, 10))
+    spool = Spool(tmp_path / "state", size, Trouble())
+    spool.begin(HEAD)
+    spool.append(rows(100, 10))
+    spool.rotate()
+    spool.append(rows(110, 10))
+    with monkeypatch.context() as killed:
+        killed.setattr(Spool, "_remove", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            spool.rotate()
+    os.close(spool._guard)
+    again = Spool(tmp_path / "state", size, Trouble())
+    again.begin(HEAD)
+    assert sum(loss["readings"] for loss in again.lost()) == 10
+    assert seconds(again) == list(range(110, 120))
+    again.close()
+    third = Spool(tmp_path / "state", size, Trouble())
+    third.begin(HEAD)
+    third.append(rows(200, 10))  # its file has another name than the one that was dropped
+    third.close()
+    fourth = Spool(tmp_path / "state", size, Trouble())
+    assert seconds(fourth) == list(range(200, 210))
+    fourth.close()
 
 
 def test_what_is_on_its_way_is_not_dropped(tmp_path: Path) -> None:
@@ -143,18 +215,10 @@ def test_what_is_on_its_way_is_not_dropped(tmp_path: Path) -> None:
     for first in (110, 120, 130):
         spool.append(rows(first, 10))
         spool.rotate()
-    assert spool.lost["readings"] == 20
+    assert sum(loss["readings"] for loss in spool.lost()) == 20
     spool.sent([number for number, _ in going])
     assert seconds(spool) == list(range(130, 140))
     spool.close()
-
-
-def test_losses_that_come_while_others_are_told_are_told_next(spool: Spool) -> None:
-    spool.lost = {"readings": 50, "from": 1.0, "to": 9.0}
-    told = dict(spool.lost)
-    spool.lost = {"readings": 70, "from": 1.0, "to": 12.0}
-    spool.told_lost(told)
-    assert spool.lost == {"readings": 20, "from": 9.0, "to": 12.0}
 
 
 def test_while_the_disk_is_full_readings_are_held_and_written_whole_later(
