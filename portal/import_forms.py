@@ -30,6 +30,7 @@ OF_FORMAT: dict[str, tuple[str, ...]] = {
     "redfish": ("time_zone", "node", "at", "interval", "max_gap"),
     "prometheus": ("node", "at", "interval", "max_gap", "wrap_joules"),
     "prometheus-json": ("node", "interval", "max_gap", "wrap_joules"),
+    "victoria-export": ("node", "interval", "max_gap", "wrap_joules"),
     "influx": ("node", "at", "precision", "interval", "max_gap", "wrap_joules"),
 }
 OF_CONTENT = {

@@ -23,6 +23,7 @@ from measurements.parsers import (
     prometheus_json,
     ptdaemon,
     redfish_json,
+    victoria_export,
 )
 from measurements.parsers.records import ParseOptions, PowerChunk, UnusableFile
 from measurements.parsers.source import Source
@@ -62,7 +63,11 @@ POWER_PARSERS: dict[str, PowerParser] = {
         PowerParser("nvidia-smi", "timestamp, index, power.draw [W]", nvidia_smi_csv.matches, nvidia_smi_csv.read),
         PowerParser("nvidia-smi-xml", "<nvidia_smi_log>", nvidia_smi_xml.matches, nvidia_smi_xml.read),
         PowerParser(
-            "ipmitool", "Sys Power | 270 Watts | ok (sdr, sensor)", ipmi_sdr.matches, ipmi_sdr.read, dated_name
+            "ipmitool",
+            "Sys Power | 270 Watts | ok (sdr, sensor, ipmi-sensors)",
+            ipmi_sdr.matches,
+            ipmi_sdr.read,
+            dated_name,
         ),
         PowerParser(
             "dcmi",
@@ -94,6 +99,13 @@ POWER_PARSERS: dict[str, PowerParser] = {
             'an answer of Prometheus: {"status": …, "data": {"resultType": …, "result": […]}}',
             prometheus_json.matches,
             prometheus_json.read,
+            by_mappings=True,
+        ),
+        PowerParser(
+            "victoria-export",
+            'an export of VictoriaMetrics: {"metric": {…}, "values": […], "timestamps": […]}',
+            victoria_export.matches,
+            victoria_export.read,
             by_mappings=True,
         ),
         PowerParser(

@@ -1,10 +1,12 @@
-"""``ipmitool sdr`` and ``ipmitool sensor``: all sensors of a BMC, of which those in watts are read.
+"""``ipmitool sdr``, ``ipmitool sensor`` and FreeIPMI's ``ipmi-sensors``: of all sensors of a BMC those in watts.
 
-``name | 270 Watts | ok`` (sdr), ``name | 270.000 | Watts | ok | …`` (sensor) and ``name | 77h | ok | 7.1 | 270 Watts``
-(sdr elist). A log is such outputs one below the other, each behind a line ``Timestamp: 2025-05-29 20:58:02 UTC`` or
-the time alone, as ``date`` prints it; an output without one is a snapshot, whose time ``--at`` says. Nodes are named by
-files: ``<node>-<date>.txt``, a tar of them or ``tail -n +1 *`` (lines ``==> path <==``), else by ``--node``. What a
-sensor measures only its name says: one that is not known here is told, and read as ``--rename "PDB Power=node"`` says.
+``name | 270 Watts | ok`` (sdr), ``name | 270.000 | Watts | ok | …`` (sensor), ``name | 77h | ok | 7.1 | 270 Watts``
+(sdr elist), ``5 | name | Current | 270.00 | W | 'OK'`` (ipmi-sensors), each with commas too (``-c``,
+``--comma-separated-output``). A log is such outputs one below the other, each behind a line ``Timestamp: 2025-05-29
+20:58:02 UTC`` or the time alone, as ``date`` prints it; an output without one is a snapshot, whose time ``--at`` says.
+Nodes are named by files: ``<node>-<date>.txt``, a tar of them or ``tail -n +1 *`` (lines ``==> path <==``), by what
+FreeIPMI puts before each line of several hosts (``n001: 5 | …``), else by ``--node``. What a sensor measures only its
+name says: one that is not known here is told, and read as ``--rename "PDB Power=node"`` says.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from measurements.parsers.clock_texts import ALONE, as_iso
 from measurements.parsers.csv_layout import WHOLE_NODE
 from measurements.parsers.csv_lines import is_name
 from measurements.parsers.facts import with_facts
-from measurements.parsers.line_table import LineBlock, coded, line_blocks, numbers
+from measurements.parsers.line_table import LineBlock, as_mask, coded, line_blocks, numbers
 from measurements.parsers.records import ChannelFacts, ParseOptions, PowerChunk, Refusal, UnusableFile
 from measurements.parsers.source import BLOCK_BYTES, Source
 from measurements.parsers.tar_text import FILE_LINE, dated_name, node_of_path
@@ -32,6 +34,19 @@ from measurements.parsers.times import Times, parse_times, utc_text
 _SENSOR = r"(?i)^(?P<name>[^|]*[^| ]) *\|(?:(?: [^|]*\|){0,3})? *(?P<value>[^| ]+)(?: +| +\| *)watts?(?: *\|.*)?$"
 _TIME = r"(?i)^timestamp: *(?P<time>.+)$"
 _ELSE = r"^[^|]+\|.*$"  # any other sensor
+_STATUS = "(?:ok|ns|nc|cr|na|nr|lnc|unc|lcr|ucr)"
+_HOST = r"(?:(?P<host>[\w.-]+): +)?"
+_UNIT = "(?:W|Watts|C|V|A|RPM|%|degrees C|Volts|Amps|percent)"
+# With commas: a line of ipmitool has a status as its fourth cell or its last, one of FreeIPMI begins with a number.
+_COMMAS = rf"^(?:[^,|]+(?:,[^,|]*){{0,2}},{_STATUS}(?:,[^|]*)?|(?:[\w.-]+: +)?(?:\d+|ID),[^,|]+,[^|]*)$"
+_FREEIPMI = (
+    rf"^{_HOST}\d+ *\| *(?P<name>[^|]*[^| ]) *\|(?:[^|]*\|){{0,2}} *(?P<value>[^| ]+) *\| *(?:W|Watts) *(?:\|.*)?$"
+)
+_FREEIPMI_HEAD = re.compile(r"(?:[\w.-]+: +)?ID *([|,]) *Name *\1")
+_FREEIPMI_LINE = re.compile(
+    rf"(?:[\w.-]+: +)?\d+ *([|,])[^|,]+\1(?:[^|,]*\1){{1,3}} *{_UNIT} *\1 *(?:'.*'|N/A)\s*", re.IGNORECASE
+)
+_IPMITOOL_CSV = re.compile(rf"[A-Za-z][^,|;]*,-?[\d.]+,{_UNIT},{_STATUS}(?:,.*)?\s*")
 _OF_NODE = frozenset(
     {
         *("sys power", "system power", "total power", "node power", "server power", "power meter", "system level"),
@@ -58,9 +73,10 @@ _NOT_SAID = "\0"  # a time or a node that nothing has named yet
 
 
 def matches(head: str) -> bool:
-    """Whether one of the first lines is a sensor as ipmitool prints them."""
-    reading = re.compile(r"[^|,;]+\|.*\| *(?:ok|ns|nc|cr|na|nr|lnc|unc|lcr|ucr) *(?:\||$)")
-    return any(reading.match(line) for line in head.splitlines()[:400])
+    """Whether one of the first lines is a sensor as ipmitool or FreeIPMI prints them."""
+    reading = re.compile(rf"[^|,;]+\|.*\| *{_STATUS} *(?:\||$)")
+    forms = (reading.match, _FREEIPMI_HEAD.match, _FREEIPMI_LINE.fullmatch, _IPMITOOL_CSV.fullmatch)
+    return any(form(line) for line in head.splitlines()[:400] for form in forms)
 
 
 def read(source: Source, options: ParseOptions, now_ms: int, block_bytes: int = BLOCK_BYTES) -> Iterator[PowerChunk]:
@@ -83,7 +99,7 @@ class _Reader:
 
     def rows(self, block: LineBlock) -> tuple[Rows, list[Refusal]]:
         """The lines of a block as rows, and those that are none."""
-        texts = pc.replace_substring_regex(block.texts, rf"^({ALONE})$", r"Timestamp: \1")
+        texts, host = _as_ipmitool(pc.replace_substring_regex(block.texts, rf"^({ALONE})$", r"Timestamp: \1"))
         block = LineBlock(texts, block.number, block.raw)
         files, is_file = block.extract(FILE_LINE)
         times, is_time = block.extract(_TIME)
@@ -98,6 +114,10 @@ class _Reader:
         _, is_sensor = block.extract(_ELSE)
         known = is_power | is_sensor | is_file | is_time | block.blank
         refusals = block.refused("unreadable line", "neither a sensor nor a time", ~known)
+        if self.options.node is None:
+            code, hosts = coded(host)
+            node_code = np.where(as_mask(pc.not_equal(host, "")), len(nodes) + code, node_code)
+            nodes += hosts
         return self._powers(
             fields.filter(pa.array(is_power)), block.picked(is_power), refusals,
             (nodes, node_code[is_power]), (list(stated), time_code[is_power]),
@@ -169,6 +189,17 @@ class _Reader:
         return parse_times(as_iso(pa.array(instants, pa.string()), zone).take(pa.array(code)), zone, self.now_ms)
 
 
+def _as_ipmitool(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Every line as ipmitool prints it with bars, and the host that FreeIPMI says it is of, or an empty text."""
+    commas = pc.match_substring_regex(texts, _COMMAS)
+    texts = pc.if_else(commas, pc.replace_substring(texts, ",", " | "), texts)
+    fields = pc.extract_regex(texts, _FREEIPMI)
+    name, value, host = (pc.struct_field(fields, part) for part in ("name", "value", "host"))
+    texts = pc.if_else(pc.is_valid(fields), pc.binary_join_element_wise(name, value, " | "), texts)
+    texts = pc.if_else(pc.is_valid(fields), pc.binary_join_element_wise(texts, "Watts | ok", " "), texts)
+    return texts, pc.fill_null(host, "")
+
+
 def _why_not(name: str) -> str:
     if _LEFT_OUT.fullmatch(_plain(name)):
         return "it is no power that a node draws by itself"
@@ -181,7 +212,7 @@ def _plain(name: str) -> str:
 
 def channel_of(name: str) -> str | None:
     """The channel of a power sensor by its name; None where it is none of the node's own."""
-    plain = _plain(name)
+    plain = _plain(name).removeprefix("system board ")
     if plain in _OF_NODE:
         return WHOLE_NODE
     if _LEFT_OUT.fullmatch(plain):

@@ -119,8 +119,11 @@ class HeldSeries:
 
     def refuse(self, member: Any) -> None:
         """What is no series with values."""
-        text = shown(json.dumps(member).encode())
-        self._refusals.append(Refusal("unreadable series", self.line, "no metric with values", text))
+        self.refuse_line("unreadable series", "no metric with values", json.dumps(member).encode())
+
+    def refuse_line(self, reason: str, detail: str, text: bytes) -> None:
+        """What is nothing that could be read."""
+        self._refusals.append(Refusal(reason, self.line, detail, shown(text)))
         self.line += 1
 
     def chunk(self, catalogue: Catalogue, now_ms: int) -> PowerChunk:

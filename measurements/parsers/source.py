@@ -4,7 +4,7 @@ Memory stays bounded whatever comes in: blocks are cut at newlines, and a line t
 be one is dropped piece by piece while it is read.
 
     ``expand(paths, spool_dir) -> list[Source]``
-    ``source.blocks(size) -> Iterator[(first line number, bytes)]``, then ``source.take_refusals()``
+    ``source.blocks(size, longest) -> Iterator[(first line number, bytes)]``, then ``source.take_refusals()``
     ``source.lines() -> Iterator[(line number, text)]``
     ``source.head() -> bytes``, ``source.read_all() -> bytes``, ``source.texts(lines) -> {line: text}``
 """
@@ -44,6 +44,7 @@ _TEXT_CONTROLS = (9, 10, 12, 13, 27, 31)  # that texts hold: 31 is ASCII's unit 
 class _Open:
     """What is known of a line that is still being read."""
 
+    longest: int  # bytes; what has more is no line
     number: int = 1
     parts: list[bytes] = field(default_factory=list)
 
@@ -104,14 +105,14 @@ class Source:
             raise UnusableFile(f"{self.name}: {broken.reason} ({broken.detail}); copy the file anew") from broken
         return bytes(whole.removeprefix(_BOM))
 
-    def blocks(self, size: int = BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
+    def blocks(self, size: int = BLOCK_BYTES, longest: int = LINE_LIMIT_BYTES) -> Iterator[tuple[int, bytes]]:
         """The content in blocks of whole lines, each with the number of its first line.
 
-        A block has about ``size`` bytes, at most a line more. Lines beyond 1 MiB and what is
+        A block has about ``size`` bytes, at most a line more. Lines of more than ``longest`` bytes and what is
         behind a break of a compressed file become refusals, see `take_refusals`.
         """
         self.head()  # an empty or binary file is refused as a whole
-        line = _Open()
+        line = _Open(longest)
         try:
             for piece in _without_mark(decompressed(self._raw)):
                 for start in range(0, len(piece), size):
@@ -165,31 +166,31 @@ class Source:
         """Take a piece in; give a block once there is enough for one."""
         line.parts.append(piece)
         held = sum(map(len, line.parts))
-        if held < size and (held < LINE_LIMIT_BYTES or b"\n" in piece):
+        if held < size and (held < line.longest or b"\n" in piece):
             return
         whole = b"".join(line.parts)
         end = whole.rfind(b"\n") + 1
         rest = whole[end:]
-        if len(rest) > LINE_LIMIT_BYTES:
-            rest = rest[: LINE_LIMIT_BYTES + 1]  # enough to know it again as too long
+        if len(rest) > line.longest:
+            rest = rest[: line.longest + 1]  # enough to know it again as too long
         line.parts = [rest] if rest else []
         yield from self._numbered(line, whole[:end])
 
     def _numbered(self, line: _Open, block: bytes) -> Iterator[tuple[int, bytes]]:
         """A block in the parts between its overlong lines, each with the number of its first line."""
         start = 0
-        for begin, end in [*_long_lines(block), (len(block), len(block))]:
+        for begin, end in [*_long_lines(block, line.longest), (len(block), len(block))]:
             if begin > start:
                 yield line.number, block[start:begin]
                 line.number += newlines(block[start:begin])
             if end > begin:
-                self._refuse_long(line.number, block[begin:end])
+                self._refuse_long(line, block[begin:end])
                 line.number += 1
             start = end
 
-    def _refuse_long(self, number: int, line: bytes) -> None:
-        detail = f"more than {LINE_LIMIT_BYTES >> 20} MiB without a line end"
-        self._refusals.append(Refusal("line too long", number, detail, shown(line)))
+    def _refuse_long(self, line: _Open, text: bytes) -> None:
+        detail = f"more than {line.longest >> 20} MiB without a line end"
+        self._refusals.append(Refusal("line too long", line.number, detail, shown(text)))
 
     def _close_broken(self, line: _Open, broken: BrokenStream) -> Iterator[tuple[int, bytes]]:
         """Give the whole lines before a break; the line that was cut is refused, for its values may be cut too."""
@@ -297,12 +298,12 @@ def _without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield from pieces
 
 
-def _long_lines(block: bytes) -> list[tuple[int, int]]:
+def _long_lines(block: bytes, longest: int) -> list[tuple[int, int]]:
     """Where the lines beyond the limit begin and end (behind their newline), in order."""
     found, begin = [], 0
-    while len(block) - begin > LINE_LIMIT_BYTES:
+    while len(block) - begin > longest:
         # the last newline within reach of this line's beginning: all before it is short enough
-        last = block.rfind(b"\n", begin, begin + LINE_LIMIT_BYTES + 1)
+        last = block.rfind(b"\n", begin, begin + longest + 1)
         if last >= 0:
             begin = last + 1
             continue

@@ -2,10 +2,12 @@
 
 ``{"metric": {"__name__": …}, "values": [1.5, …], "timestamps": [1435781451781, …]}``, times in ms; a value that is none
 (a stale marker, NaN) is null, an infinite one a text. A sample's line is its position among all of the export, from 1.
+An answer to a feed that breaks off is no answer; of a file all lines are read that can be.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -14,11 +16,40 @@ import numpy as np
 from measurements.domain.units import FloatArray, IntArray
 from measurements.parsers.json_stream import BrokenJson
 from measurements.parsers.json_text import loads
+from measurements.parsers.mappings import load_mappings
 from measurements.parsers.prometheus_json import CHUNK_ROWS, HeldSeries
-from measurements.parsers.records import PowerChunk
+from measurements.parsers.records import ParseOptions, PowerChunk
 from measurements.parsers.series import Catalogue
+from measurements.parsers.series_texts import finished
+from measurements.parsers.source import BLOCK_BYTES, Source
 
 LONGEST_LINE = 32 << 20
+_FIRST = re.compile(
+    r'\{\s*"metric"\s*:\s*\{(?:"(?:[^"\\]|\\.)*"|[^"}])*\}\s*,\s*"(?:values|timestamps)"\s*:\s*\[\s*[-\d"n]'
+)
+
+
+def matches(head: str) -> bool:
+    """Whether a text begins with a series as VictoriaMetrics exports it."""
+    return bool(_FIRST.match(head.lstrip()))
+
+
+def read(source: Source, options: ParseOptions, now_ms: int, block_bytes: int = BLOCK_BYTES) -> Iterator[PowerChunk]:
+    """The power samples of an export; a line that is none is refused, and the others are read."""
+    catalogue = Catalogue(load_mappings(options.mappings), options.node)
+    held = HeldSeries()
+    for _, block in source.blocks(block_bytes, LONGEST_LINE):
+        for line in block.splitlines(keepends=True):
+            if not line.strip():
+                continue
+            try:
+                _take(line, held, catalogue)
+            except BrokenJson as broken:
+                held.refuse_line(broken.reason, str(broken), line)
+            if held.rows >= CHUNK_ROWS:
+                yield held.chunk(catalogue, now_ms)
+    yield held.chunk(catalogue, now_ms)
+    yield finished(catalogue, source)
 
 
 def export_chunks(lines: BinaryIO, catalogue: Catalogue, now_ms: int) -> Iterator[PowerChunk]:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from measurements.parsers.source import BLOCK_BYTES, Source
+from measurements.parsers.source import BLOCK_BYTES, LINE_LIMIT_BYTES, Source
 
 
 class Watched(Source):
@@ -45,10 +45,10 @@ class Watched(Source):
         self._digest = digest.hexdigest()
         return self._digest
 
-    def blocks(self, size: int = BLOCK_BYTES) -> Iterator[tuple[int, bytes]]:
+    def blocks(self, size: int = BLOCK_BYTES, longest: int = LINE_LIMIT_BYTES) -> Iterator[tuple[int, bytes]]:
         """As those of `Source`, up to the limit."""
         given = 0
-        for first, block in super().blocks(size):
+        for first, block in super().blocks(size, longest):
             if self.limit is not None and given >= self.limit:
                 self.cut = True
                 return

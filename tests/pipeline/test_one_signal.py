@@ -102,6 +102,11 @@ def freeipmi(node: str) -> Written:
     return "x.log", text, ("--time-zone", "UTC")
 
 
+def ipmi_sensors(node: str) -> Written:
+    form = "{t}\n{n}: ID,Name,Type,Reading,Units,Event\n{n}: 5,Pwr Consumption,Current,{w}.00,W,'OK'\n"
+    return "x.log", each(lambda t, w: form.format(n=node, t=t, w=w), TIMES, node), ()
+
+
 def mlperf(node: str) -> Written:
     def entry(key: str, value: object, t: int) -> str:
         return ":::MLLOG " + json.dumps({"namespace": "", "time_ms": t * 1000, "key": key, "value": value}) + "\n"
@@ -134,6 +139,14 @@ def matrix(node: str) -> Written:
     return "m.json", json.dumps({"data": {"result": result, "resultType": "matrix"}, "status": "success"}), ()
 
 
+def victoria_export(node: str) -> Written:
+    metric = {"__name__": METRIC, "instance": f"{node}:9290"}
+    text = each(
+        lambda t, w: json.dumps({"metric": metric, "values": [w], "timestamps": [int(t) * 1000]}) + "\n", TIMES, node
+    )
+    return "m.jsonl", text, ()
+
+
 def cluster_cockpit(node: str) -> Written:
     text = each(lambda t, w: f"node_power,hostname={node},type=node,type-id=0 value={w}u {t}\n", TIMES, node)
     return "m.lp", text, ("--precision", "s")
@@ -145,8 +158,8 @@ def telegraf(node: str) -> Written:
 
 
 FORMATS = (
-    csv_of_epochs, csv_of_another_clock, csv_by_node_backwards, ptdaemon, sdr, sensor, dcmi, freeipmi, mlperf, geopm,
-    prometheus, openmetrics, matrix, cluster_cockpit, telegraf,
+    csv_of_epochs, csv_of_another_clock, csv_by_node_backwards, ptdaemon, sdr, sensor, dcmi, freeipmi, ipmi_sensors,
+    mlperf, geopm, prometheus, openmetrics, matrix, victoria_export, cluster_cockpit, telegraf,
 )  # fmt: skip
 
 

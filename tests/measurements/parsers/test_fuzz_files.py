@@ -22,7 +22,7 @@ from measurements.parsers.source import Source
 from tests.measurements.parsers.damage import EXAMPLES, damaged, each_example, put
 from tests.measurements.parsers.reading import NOW_MS, collected
 from tests.measurements.parsers.test_batch_logs import PBS_HEAD, lsf, sge
-from tests.measurements.parsers.test_ipmi import FREEIPMI, IPMITOOL, IPMIUTIL, SDR, archive_of
+from tests.measurements.parsers.test_ipmi import FREEIPMI, FREEIPMI_SENSORS, IPMITOOL, IPMIUTIL, SDR, archive_of
 from tests.measurements.parsers.test_node_logs import GEOPM, POWER, mllog
 from tests.measurements.parsers.test_nvidia_smi import HEADER, document
 
@@ -45,7 +45,11 @@ GOOD: dict[str, list[bytes]] = {
         f"index, uuid, power.draw [W]\n1, {UUID}, 12.5\n".encode(),
     ],
     "nvidia-smi-xml": [document(2, ("01", "1", "10.00 W"), ("02", "0", "N/A")).encode() * 2],
-    "ipmitool": [SDR.encode(), ARCHIVE, gzip.decompress(ARCHIVE)],
+    "ipmitool": [
+        SDR.encode(), ARCHIVE, gzip.decompress(ARCHIVE),
+        b"Sys Power,270,Watts,ok\nFan,,,ns\nMem Power,40.5,Watts,nc,7.1\n",
+        *("\n".join(f"{host}{row}" for row in FREEIPMI_SENSORS.splitlines()).encode() for host in ("", "n7: ")),
+    ],
     "dcmi": [text.format(state="active").encode() for text in (FREEIPMI, IPMITOOL, IPMIUTIL)],
     "mlperf-training": [
         (mllog("power_reading", 2795) + mllog("conversion_eff", 2) + mllog("power_reading", "5.5")).encode(),

@@ -63,6 +63,12 @@ GOOD: dict[str, list[bytes]] = {
         ).encode(),
         json.dumps({"status": "error", "errorType": "bad_data", "error": "x"}).encode(),
     ],
+    "victoria-export": [
+        f'{{"metric":{{"__name__":"ipmi_dcmi_power_consumption_watts","instance":"n1:9290"}},'
+        f'"values":[300.5,null,301],"timestamps":[{T0_MS},{T0_MS + 1},{T0_MS + 2}]}}\n'
+        f'{{"metric":{{"__name__":"node_rapl_dram_joules_total","index":"0","instance":"n1"}},'
+        f'"values":["Infinity",7.25],"timestamps":[{T0_MS},{T0_MS + 1}]}}\n'.encode(),
+    ],
 }  # fmt: skip
 TOO_GREAT = bytes.fromhex(  # a power of 1.2e306 W
     "fd01e00a630a230a085f5f6e616d655f5f12174443474d5f46495f4445565f504f5745525f55534147450a080a0367707512"

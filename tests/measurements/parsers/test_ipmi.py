@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import tarfile
 from dataclasses import replace
 from datetime import UTC, tzinfo
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from measurements.parsers.ipmi_sdr import channel_of
+from measurements.parsers.ipmi_sdr import channel_of, matches
 from measurements.parsers.records import ParseOptions, UnusableFile
 from measurements.parsers.source import Source
 from measurements.parsers.tar_text import dated_name, node_of_path
@@ -244,3 +245,58 @@ def test_a_source_keeps_its_name(tmp_path: Path) -> None:
     path = tmp_path / "n9-2025-06-03.txt"
     path.write_text(SDR)
     assert {row[0] for row in read_log(Source(path)).rows} == {"n9"}
+
+
+FREEIPMI_SENSORS = (
+    "ID | Name      | Type                     | Reading    | Units | Event\n"
+    "1  | Sys Power | Other Units Based Sensor | 270.00     | W     | 'OK'\n"
+    "2  | CPU Temp  | Temperature              | 45.00      | C     | 'OK'\n"
+    "3  | PSU1 AC In Pwr | Power Supply        | N/A        | W     | N/A\n"
+    "4  | Mem Power | Other Units Based Sensor | 40.50      | W     | 'At or Above (>=) Upper Critical Threshold'\n"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FREEIPMI_SENSORS,
+        FREEIPMI_SENSORS.replace("| W ", "| Watts "),  # --non-abbreviated-units
+        re.sub(r" *\| ", ",", FREEIPMI_SENSORS),  # --comma-separated-output
+        "ID | Name | Type | State | Reading | Units | Event\n"  # --output-sensor-state, --entity-sensor-names
+        "1 | System Board Sys Power | Other | Nominal | 270.00 | W | 'OK'\n2 | Fan | Fan | Nominal | N/A | RPM | N/A\n"
+        "3 | PSU1 Pin | Power | N/A | N/A | W | N/A\n4 | Mem Power | Other | Critical | 40.50 | W | 'x'\n",
+        "\n1 | Sys Power | Other Units Based Sensor | 270.00 | W | 'OK'\n\n\n4 | Mem Power | Other | 40.5 | W | 'OK'\n",
+    ],
+    ids=["bars", "whole units", "commas", "states", "no header"],
+)  # fmt: skip
+def test_sensors_as_freeipmi_prints_them(tmp_path: Path, text: str) -> None:
+    log = read_log(source_of(tmp_path, text), replace(OPTIONS, at_ms=T0))
+    assert log.rows == [("n1", "node", T0, 270_000, 2), ("n1", "dram", T0, 40_500, 5)]
+    assert log.refused == []
+
+
+def test_of_several_hosts_freeipmi_names_each_before_its_line(tmp_path: Path) -> None:
+    text = "".join(f"{host}: {line}" for host in ("n7", "n8") for line in FREEIPMI_SENSORS.splitlines(keepends=True))
+    log = read_log(source_of(tmp_path, f"2025-06-03T00:00:00Z\n{text}"), ParseOptions())
+    assert [row[:4] for row in log.rows] == [
+        (host, channel, T0, value) for host in ("n7", "n8") for channel, value in (("node", 270_000), ("dram", 40_500))
+    ]
+    assert log.refused == []
+    both = read_log(source_of(tmp_path, f"2025-06-03T00:00:00Z\n{text}"), OPTIONS)
+    assert {row[0] for row in both.rows} == {"n1"}
+
+
+def test_what_ipmitool_prints_with_commas(tmp_path: Path) -> None:
+    text = (
+        "Sys Power,270,Watts,ok\nCPU Temp,45,degrees C,ok\nCPU Power,,,ns\nMem Power,no reading,ns\n"
+        "PSU1 AC In Pwr,95.000,Watts,ok,na,na,na,na,na,na\n"
+        "GPU Power,300,Watts,nc,7.1,System Board,Other,,,,,,,,,,0.000,765.000\nwhat,is,this\n"
+    )
+    log = read_log(source_of(tmp_path, text), replace(OPTIONS, at_ms=T0))
+    assert [row[1:4] for row in log.rows] == [("node", T0, 270_000), ("psu1", T0, 95_000), ("gpu", T0, 300_000)]
+    assert log.refused == [("unreadable line", 7)]
+
+
+@pytest.mark.parametrize("text", ["timestamp,watts,unit,state\n2025-06-03T00:00:00Z,345,Watts,ok\n", "time,n1\n1,2\n"])
+def test_a_table_of_power_is_no_output_of_a_tool(text: str) -> None:
+    assert not matches(text)

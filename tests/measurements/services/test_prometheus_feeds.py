@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,14 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import urllib3
 from django.core.management import call_command
 from django.test import override_settings
 
 from measurements.domain.units import DAY_MS, ms_from_datetime
 from measurements.models import Batch, Channel, Cluster, Feed, Node, Quarantine, Segment
+from measurements.parsers.source import Source
 from measurements.services import prometheus_feeds
 from measurements.services.feeds import Ended, NotPossible, add, ask
 from measurements.store import SampleStore, Selection
+from tests.measurements.parsers.reading import read_log
 from tests.measurements.services.pushing import NOW, cluster_of
 from tests.services.binaries import PROMETHEUS, VICTORIA_METRICS
 from tests.services.fixtures import programs
@@ -106,6 +110,16 @@ def victoria() -> Iterator[str]:
     with victoria_metrics(programs(VICTORIA_METRICS)[0]) as port:
         fill(port, HISTORY)
         yield f"http://127.0.0.1:{port}"
+
+
+def test_what_victoriametrics_exports_into_a_file_is_read_as_it_stands(victoria: str, tmp_path: Path) -> None:
+    query = urllib.parse.urlencode({"match[]": '{cluster="alpha"}', "start": FIRST_MS / 1_000})
+    path = tmp_path / "export.jsonl"
+    path.write_bytes(urllib3.request("GET", f"{victoria}/api/v1/export?{query}").data)
+    log = read_log(Source(path))
+    assert {(node, channel, t): value for node, channel, t, value, _ in log.rows} == truth()
+    assert len(log.rows) == len(truth())
+    assert [reason for reason, _ in log.refused] == ["no mapping for this metric"]  # rack_draw_watts
 
 
 def make(address: str, since: datetime | None = None, **options: Any) -> Feed:
