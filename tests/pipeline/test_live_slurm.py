@@ -45,9 +45,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # tests that commit run later than the others of this module
 def story(slurm: Slurm) -> Story:
-    """The jobs, all ended but those that hold GPUs and one that waits for them."""
+    """The jobs, all ended but those that hold GPUs and one that waits for them: played once, for the GPUs stay held."""
     return play(slurm)
 
 
