@@ -84,7 +84,7 @@ def _write(block: Block, ledgers: list[NodeLedger], marks: list[DirtyNodeDay], g
     try:
         with transaction.atomic():
             current = still_mine(chosen)
-            kept = {mark.node_id for mark in current}
+            kept = {mark.node_id for mark in chosen if mark.pk in current}
             ledger_rows.replace(block, ledgers, [i for i in group if marks[i].node_id in kept])
             settle(chosen, current)
     except IntegrityError:

@@ -110,7 +110,15 @@ def _replace(cluster: Cluster, day: date, found: Sequence[Found], now: datetime)
     """Write what was found of a day in place of what was; what an operator decided stays with the same samples."""
     old = list(Doubt.objects.filter(cluster=cluster, day=day).order_by("channel", "rule", "start_ms"))
     kept = {(row.channel_id, row.rule, row.start_ms): row for row in old}
-    rows = [_row(cluster, day, one, old, now) for one in found if setting_of(cluster, one.rule) is not Setting.OFF]
+    decided: dict[tuple[int, str], list[Doubt]] = {}
+    for row in old:
+        if row.decided_by:
+            decided.setdefault((row.channel_id, row.rule), []).append(row)
+    rows = [
+        _row(cluster, day, one, decided.get((one.channel, one.rule.value), ()), now)
+        for one in found
+        if setting_of(cluster, one.rule) is not Setting.OFF
+    ]
     fresh = [row for row in rows if (row.channel_id, row.rule, row.start_ms) not in kept]
     changed = []
     for row in rows:
@@ -124,7 +132,8 @@ def _replace(cluster: Cluster, day: date, found: Sequence[Found], now: datetime)
     _mark_changed(cluster, day, _refused(old), _refused(rows))
 
 
-def _row(cluster: Cluster, day: date, found: Found, old: Iterable[Doubt], now: datetime) -> Doubt:
+def _row(cluster: Cluster, day: date, found: Found, decided: Iterable[Doubt], now: datetime) -> Doubt:
+    """A finding as it is kept; ``decided`` are those of its channel and rule on which an operator had a say."""
     row = Doubt(
         cluster=cluster,
         channel_id=found.channel,
@@ -137,9 +146,8 @@ def _row(cluster: Cluster, day: date, found: Found, old: Iterable[Doubt], now: d
         state=_state_of(cluster, found),
         found_at=now,
     )
-    for before in old:
-        same = (before.channel_id, before.rule) == (row.channel_id, row.rule)
-        if same and before.decided_by and before.start_ms < row.end_ms and row.start_ms < before.end_ms:
+    for before in decided:
+        if before.start_ms < row.end_ms and row.start_ms < before.end_ms:
             row.state, row.decided_by, row.decided_at, row.note = (
                 before.state, before.decided_by, before.decided_at, before.note,
             )  # fmt: skip

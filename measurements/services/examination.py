@@ -19,7 +19,7 @@ from measurements.domain.plausibility_jumps import jumps
 from measurements.domain.plausibility_skew import Lag, lag_of, lags_of_windows, quarter_means, skewed, sum_of
 from measurements.domain.plausibility_spikes import spikes
 from measurements.domain.samples import Samples
-from measurements.domain.units import DAY_MS, MW_PER_W, FloatArray, Kind, day_start_ms
+from measurements.domain.units import DAY_MS, MW_PER_W, BoolArray, FloatArray, Kind, day_start_ms
 from measurements.models import Allocation, Channel, ChannelPeriod, Cluster, Node, NodeConfig
 from measurements.store import SampleStore, Selection
 
@@ -167,12 +167,21 @@ class _Examination:
         if self.lags:
             nodes = sorted({self.channels[channel][0] for channel in self.lags})
             self.found += [skewed(day, self.lags[day.channel]) for day in self._read(nodes, list(self.lags))]
+        self._compare_readings()
+
+    def _compare_readings(self) -> None:
+        """One meter's readings under the names of several nodes."""
         read = len({one.node for one in self.sums})
+        alike: dict[int, tuple[BoolArray, list[str]]] = {}  # channel → the hours, and the nodes that share them
         for group in groups_of(self.sums):
-            hours = dict(zip([one.channel for one in group], equal_hours(group), strict=True))
             names = sorted({self.nodes[one.node][0] for one in group})
-            for day in self._read(sorted({one.node for one in group}), list(hours)):
-                self.found += repeated(day, self.start_ms, hours[day.channel], names, read - len(names))
+            for one, hours in zip(group, equal_hours(group), strict=True):
+                alike[one.channel] = (hours, names)
+        nodes = sorted({self.channels[channel][0] for channel in alike})
+        for low in range(0, len(nodes), NODES_AT_ONCE):
+            for day in self._read(nodes[low : low + NODES_AT_ONCE], list(alike)):
+                hours, names = alike[day.channel]
+                self.found += repeated(day, self.start_ms, hours, names, read - len(names))
 
     def _compare_with_below(self) -> None:
         """A meter above nodes against all that is right below it."""

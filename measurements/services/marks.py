@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -33,7 +33,6 @@ from measurements.models.leases import Leased
 from measurements.models.ledger import DirtyMark
 from measurements.services.bulk import adapted, insert
 
-Mark = TypeVar("Mark", bound=DirtyMark)
 Lease = TypeVar("Lease", bound=Leased)
 
 LEASE_S = 30  # one sweep: a machine that vanished holds work up for two at most; a block takes well under a second
@@ -138,7 +137,7 @@ def claim(marks: QuerySet[Lease], now: datetime) -> list[Lease]:
         model._default_manager.filter(pk__in=taken).update(claimed_by=token, claimed_until=until)
     if not taken:
         time.sleep(RETRY_S)  # others are at them: whoever asks again does not have to hurry
-    return list(model._default_manager.filter(pk__in=keys, claimed_by=token))
+    return list(model._default_manager.filter(claimed_by=token))
 
 
 def renew(marks: Sequence[Leased], now: datetime) -> bool:
@@ -153,21 +152,20 @@ def free(now: datetime) -> Q:
     return Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)
 
 
-def still_mine(marks: list[Mark]) -> list[Mark]:
-    """Inside a transaction: those whose lease nobody has taken over, and nobody is marking anew, as they are now."""
+def still_mine(marks: Sequence[DirtyMark]) -> dict[int, int]:
+    """Inside a transaction: key → version now, of those whose lease nobody has taken over, and nobody marks anew."""
     if not marks:
-        return []
-    model = type(marks[0])
+        return {}
     wanted = {mark.pk for mark in marks}
-    rows = model._default_manager.select_for_update(skip_locked=True).filter(claimed_by=marks[0].claimed_by)
-    return [row for row in rows if row.pk in wanted]
+    rows = type(marks[0])._default_manager.select_for_update(skip_locked=True).filter(claimed_by=marks[0].claimed_by)
+    return {key: version for key, version in rows.values_list("pk", "version") if key in wanted}
 
 
-def settle(marks: list[Mark], current: list[Mark]) -> None:
+def settle(marks: Sequence[DirtyMark], current: Mapping[int, int]) -> None:
     """Remove the marks that did not change since they were read; set the others free."""
     seen = {mark.pk: mark.version for mark in marks}
-    done = [mark.pk for mark in current if seen[mark.pk] == mark.version]
-    again = [mark.pk for mark in current if seen[mark.pk] != mark.version]
+    done = [key for key, version in current.items() if seen[key] == version]
+    again = [key for key, version in current.items() if seen[key] != version]
     model = type(marks[0])
     model._default_manager.filter(pk__in=done).delete()
     model._default_manager.filter(pk__in=again).update(claimed_by="", claimed_until=None)
@@ -180,7 +178,7 @@ def give_back(marks: Sequence[Leased]) -> None:
         left.update(claimed_by="", claimed_until=None)
 
 
-def changed_since(marks: list[Mark]) -> bool:
+def changed_since(marks: Sequence[DirtyMark]) -> bool:
     """Whether any of some marks was set anew since it was read, or is gone."""
     rows = type(marks[0])._default_manager.filter(pk__in=[mark.pk for mark in marks])
     return dict(rows.values_list("pk", "version")) != {mark.pk: mark.version for mark in marks}

@@ -39,7 +39,7 @@ from measurements.models import (
 )
 from measurements.selectors.allocations import allocation_figures
 from measurements.selectors.excused import excused_jobs
-from measurements.selectors.frames import frame_of
+from measurements.selectors.frames import columns_of, frame_of, plain
 from measurements.services.bulk import adapted, insert
 from measurements.services.marks import claim, free, give_back, settle, still_mine
 from measurements.services.pricing import hold, price_day
@@ -78,6 +78,8 @@ _DAY_COLUMNS = {name: name for name in BOOKING_FIELDS if name != "day"} | {
     "end_ms": "allocation__end_ms",
 }
 
+_HELD_COLUMNS = [plain(name) if name in ("day", "apportioned") else name for name in BOOKING_FIELDS]
+
 
 def rebuild_rollups(
     now: Callable[[], datetime], cluster: Cluster | None = None, progress: Callable[[int], None] | None = None
@@ -112,7 +114,7 @@ def _next_jobs(now: datetime, cluster: Cluster | None, at_once: int) -> int | No
     compared = workload_rows(jobs, held, dict(zip(totals["job_id"], totals["quality"], strict=True)))
     with transaction.atomic():
         current = still_mine(marks)
-        kept = {mark.job_id for mark in current}
+        kept = {mark.job_id for mark in marks if mark.pk in current}
         rows = [row for row in totals[list(_TOTAL_FIELDS)].itertuples(index=False, name=None) if row[0] in kept]
         JobEnergy.objects.filter(job__dirty__claimed_by=marks[0].claimed_by).delete()
         insert(JobEnergy, ["job", *_TOTAL_FIELDS[1:]], rows)
@@ -125,8 +127,9 @@ def _next_jobs(now: datetime, cluster: Cluster | None, at_once: int) -> int | No
 def held_by(jobs: QuerySet[Job]) -> pd.DataFrame:
     """What some jobs held and drew, one row an allocation, filled where nothing was metered."""
     parts = allocation_figures(Allocation.objects.filter(run__job__in=jobs))
-    rows = AllocationEnergy.objects.filter(job__in=jobs).order_by("pk").values_list(*BOOKING_FIELDS)
-    return fill(by_allocation(parts, frame_of(rows, BOOKING_FIELDS)))
+    rows = AllocationEnergy.objects.filter(job__in=jobs).order_by("pk").values_list(*_HELD_COLUMNS)
+    booked = pd.DataFrame(dict(zip(BOOKING_FIELDS, columns_of(rows, len(BOOKING_FIELDS)), strict=True)))
+    return fill(by_allocation(parts, booked))
 
 
 def _next_day(now: datetime, cluster: Cluster | None) -> int | None:

@@ -61,9 +61,9 @@ def test_who_lost_the_lease_removes_nothing(node: Node) -> None:
     marks.mark_node_days(node.cluster, [(node.pk, DAY)])
     slow = claim_all()
     quick = claim_all(NOW + timedelta(seconds=marks.LEASE_S + 1))
-    assert marks.still_mine(slow) == []
+    assert marks.still_mine(slow) == {}
     marks.settle(slow, marks.still_mine(slow))
-    assert [mark.pk for mark in marks.still_mine(quick)] == [DirtyNodeDay.objects.get().pk]
+    assert list(marks.still_mine(quick)) == [DirtyNodeDay.objects.get().pk]
 
 
 def test_the_lease_of_a_dead_process_ends_at_once_and_a_living_ones_does_not(node: Node) -> None:
