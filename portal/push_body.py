@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from measurements.parsers.decompress import BrokenStream, decompressed, packing
+from portal.patience import patience_with
 
 MIB = 1 << 20
 _HEAD_BYTES = 512
@@ -131,18 +132,14 @@ def _packed(request: HttpRequest, take: Callable[[int], None]) -> bytes:
 
 
 def _pieces(request: HttpRequest) -> Iterator[bytes]:
-    """The body as it comes; whoever is silent in the middle of it for too long keeps no thread of ours."""
-    stream, connection = _stream(request), request.META.get("gunicorn.socket")
-    if connection is not None:
-        connection.settimeout(settings.PUSH_WAIT_S)
-    try:
-        while piece := stream.read(_PIECE_BYTES):
-            yield piece
-    except Exception as fault:  # of the server: it is no part of any interface which
-        raise Refused(503, _BROKEN_OFF) from fault
-    finally:
-        if connection is not None:
-            connection.settimeout(None)
+    """The body as it comes; whoever is silent in the middle of it, or drips, keeps no thread of ours for long."""
+    stream = _stream(request)
+    with patience_with(request.META, settings.PUSH_WAIT_S):
+        try:
+            while piece := stream.read(_PIECE_BYTES):
+                yield piece
+        except Exception as fault:  # of the server: it is no part of any interface which
+            raise Refused(503, _BROKEN_OFF) from fault
 
 
 def _stream(request: HttpRequest) -> _Stream:

@@ -80,7 +80,7 @@ UK_CARBON_INTENSITY_URL = env_address("JOULEBOOK_UK_CARBON_INTENSITY_URL", "http
 # --- Pushed readings (docs/push.md) ----------------------------------------------------------------------------------
 PUSH_BODY_MIB = int(env_number("JOULEBOOK_PUSH_BODY_MIB", 8, 1, 1024))  # of one body as it is sent
 PUSH_UNPACKED_MIB = int(env_number("JOULEBOOK_PUSH_UNPACKED_MIB", 64, 1, 4096))  # of one body unpacked
-PUSH_WAIT_S = env_number("JOULEBOOK_PUSH_WAIT_S", 30, 1, 600)  # for the next bytes of a body
+PUSH_WAIT_S = env_number("JOULEBOOK_PUSH_WAIT_S", 30, 1, 600)  # with a sender slower than 1 KiB/s
 PUSH_WAITING_MIB = int(env_number("JOULEBOOK_PUSH_WAITING_MIB", 512, 16, 65536))  # in the memory of one process
 
 # --- Files given on /operations/imports/ (docs/operations.md) --------------------------------------------------------

@@ -29,7 +29,7 @@ from portal.import_forms import GiveForm, OptionsForm
 from portal.import_upload import LAST_FIELD, SpoolUploads
 from portal.noting import note_change
 from portal.quantities import duration
-from portal.upload_patience import SLOWEST_BYTES_PER_S, patience_with, place_for_one
+from portal.patience import SLOWEST_BYTES_PER_S, patience_with, place_for_one
 from portal.views.operators import operators_only, operators_who, place_of
 
 GIVE = ("measurements.add_intake", "measurements.change_intake")
@@ -76,7 +76,7 @@ def new(request: HttpRequest) -> HttpResponseBase:
 
 def _received(request: HttpRequest, uploads: SpoolUploads) -> HttpResponse:
     """Read what is sent, if a place is free and it comes fast enough."""
-    with place_for_one() as free, patience_with(request.META) as patience:
+    with place_for_one() as free, patience_with(request.META, settings.IMPORT_PATIENCE_S) as patience:
         if not free:
             return _not_kept(
                 503, _("Other uploads are coming in, as many as are taken at once: try it again in a minute.")

@@ -61,6 +61,23 @@ def test_a_body_that_breaks_off_within_a_number_is_not_taken_for_a_shorter_numbe
     assert not read_store(one.var, CLUSTER)
 
 
+def test_one_that_drips_is_given_up_as_well(site: tuple[PushSite, str]) -> None:
+    one, secret = site
+    with closing(socket.create_connection(("127.0.0.1", one.port))) as connection:
+        connection.sendall(head(secret, "Content-Length: 1000"))
+        connection.settimeout(0.2)
+        for _ in range(200):
+            connection.sendall(b",")
+            try:
+                answer = connection.recv(1000)
+                break
+            except TimeoutError:
+                continue
+        else:
+            answer = b"never"
+    assert b" 503 " in answer
+
+
 def test_senders_that_are_silent_in_the_middle_do_not_keep_others_out(site: tuple[PushSite, str]) -> None:
     one, secret = site
     silent = [socket.create_connection(("127.0.0.1", one.port)) for _ in range(2 * THREADS)]

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import pytest
 
 from measurements.demo.people import OPERATOR, PASSWORD
-from portal.upload_patience import AT_ONCE
+from portal.patience import AT_ONCE
 from tests.services.push_site import CLUSTER, PushSite, push_site
 
 NEW = "/operations/imports/new/"

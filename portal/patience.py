@@ -1,4 +1,4 @@
-"""How long uploads may hold threads of the web process: so few at once that others are free, none below 1 KiB/s.
+"""How long what is sent may hold threads of the web process: none comes below 1 KiB/s, and few uploads at once.
 
 Under gunicorn the body is read from the socket by whoever handles the request: a sender that stops half-way would hold
 its thread for ever. Of a server that reads bodies in another way nothing is bounded here.
@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.conf import settings
-
 AT_ONCE = 4  # of one process: half of the threads of `make run`
 SLOWEST_BYTES_PER_S = 1024
 _slots = threading.BoundedSemaphore(AT_ONCE)
@@ -22,16 +20,17 @@ _slots = threading.BoundedSemaphore(AT_ONCE)
 class Patience:
     """Stands in for a socket while a body is read, and gives up on a sender that is too slow."""
 
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: Any, seconds: float) -> None:
         self._sock = sock
+        self._seconds = seconds
         self._since = time.monotonic()
         self._came = 0
         self.ended = False
 
     def recv(self, size: int) -> bytes:
-        """What comes next; TimeoutError after ``IMPORT_PATIENCE_S`` with too little."""
+        """What comes next; TimeoutError after the seconds with too little."""
         before = self._sock.gettimeout()
-        left = self._since + settings.IMPORT_PATIENCE_S - time.monotonic()
+        left = self._since + self._seconds - time.monotonic()
         try:
             self._sock.settimeout(max(left, 0.001))
             piece: bytes = self._sock.recv(size)
@@ -41,7 +40,7 @@ class Patience:
         finally:
             self._sock.settimeout(before)
         self._came += len(piece)
-        if self._came >= SLOWEST_BYTES_PER_S * settings.IMPORT_PATIENCE_S:  # enough for this while: another one begins
+        if self._came >= SLOWEST_BYTES_PER_S * self._seconds:  # enough for this while: another one begins
             self._since, self._came = time.monotonic(), 0
         return piece
 
@@ -50,14 +49,14 @@ class Patience:
 
 
 @contextmanager
-def patience_with(environ: dict[str, Any]) -> Iterator[Patience | None]:
-    """Bound how slowly the body of a request may come; None where the server reads it otherwise."""
+def patience_with(environ: dict[str, Any], seconds: float) -> Iterator[Patience | None]:
+    """End the body of a request of which less than 1 KiB/s came for so long; None where the server reads it otherwise."""
     unreader: Any = getattr(getattr(environ.get("wsgi.input"), "reader", None), "unreader", None)
     sock = getattr(unreader, "sock", None)
     if not hasattr(sock, "recv"):
         yield None
         return
-    unreader.sock = patience = Patience(sock)
+    unreader.sock = patience = Patience(sock, seconds)
     try:
         yield patience
     finally:
