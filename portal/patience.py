@@ -50,7 +50,7 @@ class Patience:
 
 @contextmanager
 def patience_with(environ: dict[str, Any], seconds: float) -> Iterator[Patience | None]:
-    """End the body of a request of which less than 1 KiB/s came for so long; None where the server reads it otherwise."""
+    """End a request of whose body less than 1 KiB/s came for so long; None where the server reads it otherwise."""
     unreader: Any = getattr(getattr(environ.get("wsgi.input"), "reader", None), "unreader", None)
     sock = getattr(unreader, "sock", None)
     if not hasattr(sock, "recv"):
