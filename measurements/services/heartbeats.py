@@ -10,7 +10,7 @@ from measurements.models import Heartbeat
 
 SWEEP, BEAT = "sweep", "beat"
 WORKER, CHORE = "worker ", "chore "  # each followed by its name
-EXAMINED = "examined "  # followed by the cluster's number: when its open days were looked through
+EXAMINED = f"{CHORE}open days of cluster "  # followed by its number: when they were looked through
 FORGOTTEN = timedelta(days=1)  # a worker that was not seen for so long has gone for good
 
 

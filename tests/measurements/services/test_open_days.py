@@ -8,10 +8,13 @@ import pytest
 
 from measurements.domain.plausibility import Rule, Setting
 from measurements.models import DirtyDoubt, DirtyNodeDay, Doubt, Heartbeat, NodeDay, Token
+from measurements.selectors.work import heartbeats
 from measurements.services import doubts, examination
 from measurements.services.attribution import attribute_next_block
 from measurements.services.doubts import examine_next, set_rule
+from measurements.services.heartbeats import EXAMINED
 from measurements.services.push_folding import fold_pushes
+from portal.wording_operations import is_late
 from tests.measurements.services.pushing import cluster_of, send, token_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_var")]
@@ -62,6 +65,9 @@ def test_an_hour_of_pushes_is_looked_through_four_times_and_booked_every_minute(
         minute_of(token, minute)
         assert not DirtyNodeDay.objects.exists()
     assert examined == [DAY] * 4
+    noted = heartbeats(BEGAN + timedelta(hours=9)).values()
+    assert [one.name for one in noted if is_late(one)] == [], "a note of when it was is nothing that has to come again"
+    assert any(one.name.startswith(EXAMINED) for one in noted)
     assert DirtyDoubt.objects.count() == 1  # what came since waits
 
 
@@ -87,7 +93,7 @@ def test_a_day_that_is_over_is_looked_through_whenever_it_changes(token: Token, 
         fold_pushes(token.cluster)
         work_at(now)
     assert examined == [DAY] * 3
-    assert not Heartbeat.objects.filter(name__startswith="examined").exists()
+    assert not Heartbeat.objects.filter(name__startswith=EXAMINED).exists()
 
 
 def test_who_asks_or_changes_a_rule_or_sets_the_clock_back_does_not_wait(token: Token, examined: list[date]) -> None:
@@ -111,7 +117,7 @@ def test_the_note_of_a_cluster_is_one_row_and_knows_open_days_alone(token: Token
     send(token, [(tomorrow - MINUTE, "n1", 100.0)], tomorrow)
     fold_pushes(token.cluster)
     work_at(tomorrow)
-    (row,) = Heartbeat.objects.filter(name__startswith="examined")
+    (row,) = Heartbeat.objects.filter(name__startswith=EXAMINED)
     assert list(row.detail["days"]) == ["2025-03-02"]
 
 
