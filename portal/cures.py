@@ -210,6 +210,7 @@ def cure_of(reason: str) -> str:
     said = str(COMMON.get(reason, ""))
     if not said and reason.startswith("bad "):
         said = _("the column %(name)s cannot be read: look at the line in the file") % {"name": reason.split(" ", 1)[1]}
+    said = said.removesuffix(".")  # as some translations end
     return f"{said[:1].upper()}{said[1:]}." if said else ""
 
 

@@ -25,7 +25,7 @@ OF_FORMAT: dict[str, tuple[str, ...]] = {
     "clustercockpit": ("max_gap",),
     "nvidia-smi": ("time_zone", "node", "channel", "at", "interval", "max_gap"),
     "nvidia-smi-xml": ("time_zone", "node", "at", "interval", "max_gap"),
-    "ipmitool": ("time_zone", "node", "at", "interval", "max_gap"),
+    "ipmitool": ("time_zone", "node", "at", "rename", "interval", "max_gap"),
     "dcmi": ("time_zone", "node", "at", "interval", "max_gap"),
     "redfish": ("time_zone", "node", "at", "interval", "max_gap"),
     "prometheus": ("node", "at", "interval", "max_gap", "wrap_joules"),
@@ -81,7 +81,9 @@ class OptionsForm(forms.Form):
         max_length=20_000,
         required=False,
         widget=forms.Textarea({"rows": 3, "spellcheck": "false"}),
-        help_text=_("One a line, as COLUMN=NAME: Zeit=time, Rack 1 (W)=rack1, meter=hpc [J]"),
+        help_text=_(
+            "One a line, as COLUMN=NAME: Zeit=time, Rack 1 (W)=rack1, meter=hpc [J]; of sensors PDB Power=node"
+        ),
     )
     interval = forms.FloatField(
         label=_("Interval [s]"), min_value=0.001, max_value=86_400, required=False, help_text=_("Between two readings.")

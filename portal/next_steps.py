@@ -15,6 +15,7 @@ from measurements.selectors.open_questions import OpenQuestions
 from measurements.selectors.operations import ClusterState
 from measurements.selectors.sources import FILES, SENDER, SourceState
 from portal.quantities import duration, whole
+from portal.wording_reasons import reason_name
 
 LONGEST_PERIOD_DAYS = 90  # that the page of doubts shows at once
 
@@ -29,6 +30,7 @@ class Step:
     address: str
     link: str
     why: str = ""
+    why_english: bool = False  # a fault as it was met, in whatever language the page is
 
 
 def steps(
@@ -57,7 +59,7 @@ def quiet_sentence(sources: Sequence[SourceState], days: int) -> str:
 def _of_source(one: SourceState) -> Step:
     shape, word = {"late": ("bad", _("late")), "fails": ("warn", _("fails"))}.get(one.state, ("warn", _("slow")))
     link = (reverse("tokens"), _("Tokens")) if one.kind == SENDER else (reverse("sources"), _("Sources"))
-    return Step(shape, word, _of_state(one), *link, why=one.error)
+    return Step(shape, word, _of_state(one), *link, why=one.error, why_english=True)
 
 
 def _of_state(one: SourceState) -> str:
@@ -105,7 +107,7 @@ def _of_refusals(found: OpenQuestions, days: int) -> Iterator[Step]:
         "%(count)s lines of the last %(days)d days were refused.",
         found.refused_lines,
     ) % {"count": whole(found.refused_lines), "days": days}
-    why = ", ".join(f"{reason} ({whole(lines)})" for reason, lines in found.reasons)
+    why = ", ".join(f"{reason_name(reason)} ({whole(lines)})" for reason, lines in found.reasons)
     address = f"{reverse('quarantine')}?{urlencode({'days': days})}"
     yield Step("warn", _("refused"), said, address, _("Refused input"), why + (", …" if found.more_reasons else ""))
 

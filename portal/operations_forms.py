@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any, ClassVar
+from unicodedata import normalize
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from portal.forms import EARLIEST_YEAR, LATEST_YEAR, Period, PeriodForm
+from portal.wording_reasons import reason_name
 
 OPERATIONS_LENGTHS = (7, 30, 90)
 LONGEST_DAYS = 92
+REFUSED_CONTENTS = {"": _("power and jobs"), "power": _("power"), "jobs": _("jobs")}
+REFUSED_STATES = {
+    "": _("refused now"),
+    "open": _("not tried again yet"),
+    "tried": _("tried again in vain"),
+    "waiting": _("waiting to be tried again"),
+    "in": _("went in since"),
+}
 
 
 class OperationsPeriodForm(PeriodForm):
@@ -50,22 +61,19 @@ class RefusedForm(forms.Form):
     reason = forms.CharField(required=False, max_length=128, label=_("Reason"))
     source = forms.CharField(required=False, max_length=128, label=_("Source"))
     node = forms.CharField(required=False, max_length=255, label=_("Node"))
-    content = forms.ChoiceField(
-        choices=[("", _("power and jobs")), ("power", _("power")), ("jobs", _("jobs"))],
-        required=False, label=_("Content"),
-    )  # fmt: skip
-    state = forms.ChoiceField(
-        choices=[
-            ("", _("refused now")), ("open", _("not tried again yet")), ("tried", _("tried again in vain")),
-            ("waiting", _("waiting to be tried again")), ("in", _("went in since")),
-        ],
-        required=False, label=_("State"),
-    )  # fmt: skip
+    content = forms.ChoiceField(choices=[*REFUSED_CONTENTS.items()], required=False, label=_("Content"))
+    state = forms.ChoiceField(choices=[*REFUSED_STATES.items()], required=False, label=_("State"))
 
     def said(self) -> dict[str, str]:
         """What was said and makes sense."""
         found = self.cleaned_data if self.is_valid() else {}
         return {name: str(value) for name, value in found.items() if value}
+
+    def offer(self, reasons: Iterable[str]) -> None:
+        """Let one choose among these reasons, and the one that is chosen, instead of writing one as it is stored."""
+        offered = {reason: reason_name(reason) for reason in (*reasons, self.said().get("reason", "")) if reason}
+        named = sorted(offered.items(), key=lambda one: normalize("NFKD", one[1]).casefold())
+        self.fields["reason"].widget = forms.Select(choices=[("", _("all reasons")), *named])
 
 
 class BatchFilterForm(forms.Form):

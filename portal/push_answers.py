@@ -19,6 +19,10 @@ FAULTS = (Refused, NotDurable, TokenRefused, UnusableFile)
 NOT_STORED = f"not stored: the disk is full or the database away; come again in {RETRY_AFTER_S} s"
 UNMAPPED = ("no mapping for this metric", "no mapping for these labels")  # senders send all they have: no fault
 _MOST_REASONS = 20
+_TO_SENDERS = {  # what is said of a file, as it is for a sender
+    "then give the same file again": "then try it again in quarantine",
+    "give the zone of the file's clock with --time-zone": "write an offset or Z behind times, or epoch seconds",
+}
 
 
 def status_of(fault: Exception) -> tuple[int, str]:
@@ -61,12 +65,19 @@ def told(report: IngestReport) -> JsonResponse:
 
 def _as_json(row: RefusedCount) -> dict[str, Any]:
     said = asdict(row)
-    return {name: said[name] for name in ("reason", "count", "first_line")} | {"detail": row.example}
+    return {name: said[name] for name in ("reason", "count", "first_line")} | {"detail": to_sender(row.example)}
 
 
 def in_words(row: RefusedCount) -> str:
     """A reason with what was refused first for it."""
-    return f"{row.reason}: {row.example}" if row.example else row.reason
+    return f"{row.reason}: {to_sender(row.example)}" if row.example else row.reason
+
+
+def to_sender(sentence: str) -> str:
+    """A sentence about a file, for who has none."""
+    for of_file, of_sender in _TO_SENDERS.items():
+        sentence = sentence.replace(of_file, of_sender)
+    return sentence
 
 
 def first_broken(refusals: Sequence[Refusal]) -> str:
@@ -75,7 +86,7 @@ def first_broken(refusals: Sequence[Refusal]) -> str:
     if not broken:
         return ""
     first = min(broken, key=lambda refusal: refusal.line)
-    detail = f": {first.detail}" if first.detail else ""
+    detail = f": {to_sender(first.detail)}" if first.detail else ""
     return f"line {first.line}: {first.reason}{detail}" + (f", and {len(broken) - 1} more" if len(broken) > 1 else "")
 
 

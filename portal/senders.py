@@ -15,7 +15,7 @@ from measurements.models import Token
 from measurements.selectors.tokens import TokenRefused, token_of
 from measurements.services.push import NotDurable
 
-NO_TOKEN = "a token is needed: Authorization: Bearer jb_…"  # noqa: S105 - a sentence
+NO_TOKEN = "a token is needed: Authorization: Bearer TOKEN"  # noqa: S105 - a sentence
 
 
 class Sender(HttpAuthBase):

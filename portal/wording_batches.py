@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from django.utils.translation import gettext as _
 
 from measurements.domain.units import MS_PER_S, UJ_PER_J
 from measurements.models import Batch, Quarantine
+from measurements.parsers.times import CURES
 from portal.cures import cure_of, on_page
+from portal.operations_forms import REFUSED_CONTENTS, REFUSED_STATES
+from portal.wording_reasons import reason_name
 
 STANDARD_INPUT = "standard input"  # what a batch's source is called then
+_CURES_ALONE = frozenset(CURES.values())  # examples that name no line
+_COPY_ANEW = "; copy the file anew"
+_TRIED_AGAIN = re.compile(r"tried again: (?P<what>.*) \((?P<count>\d+)\)")  # as the view of replays notes it
+_ASKED = re.compile(r"(?:^|, )(cluster|reason|source|node|content|state|batch): ")
 
 
 def command_of(batch: Batch) -> str:
@@ -51,13 +59,51 @@ def option_words(batch: Batch) -> list[tuple[str, str]]:
         "at": _("taken at"),
         "rename": _("columns renamed"),
         "declared": _("declared of its channels"),
+        "named": _("node in the file's name"),
+        "precision": _("time stamps count"),
+        "mappings": _("mapping files"),
+        "feed": _("feed"),
+        "lost": _("lost by"),
+        "day": _("day"),
+        "push": _("hour"),
+        "after": _("behind batch"),
     }
     return [(labels.get(key, key), _option(value)) for key, value in batch.options.items() if value]
 
 
 def example_of(row: Quarantine) -> str:
-    """What the first line of a reason held; the cure behind it only where this page has none of its own."""
-    return row.example.partition(": ")[0] if cure_of(row.reason) else on_page(row.example)
+    """What the first line of a reason held; the parser's cure only where this page has none of its own."""
+    if not cure_of(row.reason):
+        return on_page(row.example)
+    held = row.example.partition(": ")[0]
+    return "" if held in _CURES_ALONE or held.endswith(_COPY_ANEW) else held
+
+
+def asked_again(noted: str) -> str:
+    """Which refusals somebody had tried again, as it was noted, in the reader's language."""
+    found = _TRIED_AGAIN.fullmatch(noted)
+    if not found:
+        return noted
+    labels = {
+        "cluster": _("cluster"),
+        "reason": _("reason"),
+        "source": _("source"),
+        "node": _("node"),
+        "content": _("content"),
+        "state": _("state"),
+        "batch": _("batch"),
+    }
+    _all, *pieces = _ASKED.split(found["what"])
+    asked = zip(pieces[::2], pieces[1::2], strict=True)
+    said = [f"{labels[name]}: {_asked_value(name, value)}" for name, value in asked]
+    return f"{_('tried again')}: {', '.join(said) or _('all')} ({found['count']})"
+
+
+def _asked_value(name: str, value: str) -> str:
+    if name == "reason":
+        return reason_name(value)
+    said = {"content": REFUSED_CONTENTS, "state": REFUSED_STATES}.get(name, {})
+    return str(said.get(value, value))
 
 
 def tail(text: str, length: int) -> str:

@@ -93,7 +93,7 @@ def state(one: Import) -> str:
     if one.row.state == Intake.State.QUEUED:
         return _("being taken") if one.begun else _("waits to be taken")
     if one.row.state == Intake.State.TRIED:
-        return _("can't be read so") if one.row.error else _("decide")
+        return _("can't be read so") if one.row.error else _("awaits a decision")
     return str(one.row.get_state_display())
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,19 @@ class Memory:
         known.failures, known.fault, known.asked_ms = known.failures + 1, fault, now_ms
         known.wait_until_ms = now_ms + round(1_000 * max(by_count_s, wait_s or 0.0))
 
+    def forget_waits(self) -> None:
+        """Somebody wants to know now: whoever failed is asked in the next turn. All else stays known."""
+        for known in self._known.values():
+            known.wait_until_ms = 0
+        if self._known:
+            self._write(self._known)
+
     def save(self, bmcs: Iterable[Bmc]) -> None:
         """Keep what is known of these, and of no others."""
-        kept = {bmc.key: asdict(self.of(bmc)) for bmc in bmcs}
+        self._write({bmc.key: self.of(bmc) for bmc in bmcs})
+
+    def _write(self, known: Mapping[str, Known]) -> None:
+        kept = {key: asdict(one) for key, one in known.items()}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         draft.write_text(json.dumps({"version": _VERSION, "bmcs": kept}), encoding="utf-8")

@@ -33,6 +33,7 @@ _OWN_TIME = re.compile(r"^\s*(?:IPMI timestamp|Time Stamp)\s*:\s*(?P<time>.+?)(?
 _NO_DCMI = re.compile(r"invalid command|not supported|\(c1\)|dcmi request failed because: command|compcode = c1", re.I)
 _NOT_MEASURED = re.compile(r"power reading state is:\s*deactivated|power measurement\s*:\s*not", re.I)
 _WRONG = re.compile(r"unauthorized name|hmac is invalid|password invalid|username invalid|invalid user name", re.I)
+_LOW_LEVEL = re.compile(r"insufficient privilege|\(d4\)|privilege level insufficient", re.I)
 AFTER_REFUSAL_S = 600.0
 
 
@@ -167,4 +168,5 @@ def _fault(program: str, code: int, said: str) -> AskError:
         return AskError("user or password is wrong; asked again in 10 minutes", AFTER_REFUSAL_S)
     if any("unable to establish" in line.lower() for line in lines):
         return AskError("no session: it is away, or user, password or privilege level are wrong")
-    return AskError(f"{program} ended with {code}: {lines[-1][:200] if lines else 'it did not say why'}")
+    cure = "; it wants a higher level: level=operator or administrator" if _LOW_LEVEL.search(said) else ""
+    return AskError(f"{program} ended with {code}: {lines[-1][:200] if lines else 'it did not say why'}{cure}")

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from measurements.domain.units import MS_PER_S
 from measurements.feeds.about import FeedError
 from measurements.feeds.slurm_commands import Commands, run, text
 
@@ -40,8 +41,9 @@ def fields(slurm: Commands, spool: Path) -> tuple[str, ...]:
 
 
 def by_time(slurm: Commands, names: Sequence[str], start_ms: int, end_ms: int, spool: Path, *, steps: bool) -> Path:
-    """All jobs that waited or ran in [start, end), whatever their state; each of their runs."""
-    options = [f"--starttime={_utc(start_ms)}", f"--endtime={_utc(end_ms)}"]
+    """All jobs that waited or ran in [start, end], whatever their state; each of their runs."""
+    # sacct's times are whole seconds, and the last one is not in it: what began in it is, one second on.
+    options = [f"--starttime={_utc(start_ms)}", f"--endtime={_utc(end_ms + MS_PER_S)}"]
     return _rows(slurm, names, [*options, *([] if steps else ["--allocations"])], spool)
 
 
@@ -93,7 +95,7 @@ def _plain(field: bytes) -> bytes:
 
 
 def _utc(ms: int) -> str:
-    return datetime.fromtimestamp(ms // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return datetime.fromtimestamp(ms // MS_PER_S, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def notes(slurm: Commands, spool: Path) -> list[str]:

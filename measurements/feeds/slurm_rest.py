@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from measurements.domain.units import MS_PER_S
 from measurements.feeds.about import UNIX, FeedError
 
 VERSIONS = tuple(f"v0.0.{number}" for number in range(44, 37, -1))
@@ -58,8 +59,8 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def by_time(rest: Rest, start_ms: int, end_ms: int, spool: Path) -> Path:
-    """All jobs that waited or ran in [start, end), whatever their state."""
-    times = {"start_time": f"uts{start_ms // 1_000}", "end_time": f"uts{-(-end_ms // 1_000)}"}
+    """All jobs that waited or ran in [start, end], whatever their state; the last second is in it as for sacct."""
+    times = {"start_time": f"uts{start_ms // MS_PER_S}", "end_time": f"uts{end_ms // MS_PER_S + 1}"}
     return _versions(rest, f"jobs?{urlencode(times)}", spool)
 
 

@@ -14,7 +14,7 @@ from measurements.feeds.about import FeedError, fault_of_host
 from measurements.feeds.bmc import Bmc, by_file, by_template, fault_of_template
 from measurements.feeds.bmc_memory import LONGEST_WAIT_S, Known, Memory
 from measurements.feeds.bmc_round import AT_ONCE, TURN_S, Leash, Limits, ask_all
-from measurements.models import Node
+from measurements.models import Feed, Node
 from measurements.services.feed_turns import Turn
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ def ask_bmcs(
 ) -> tuple[Given[T], Memory, list[Bmc]]:
     """Ask all that may be asked now; who gave something, and what is known of all. Raises where nobody did."""
     bmcs = _allowed(turn, _targets(turn), host_of)
-    memory = Memory(Path(settings.JOULEBOOK_VAR) / "feeds" / f"{turn.feed.pk}.json")
+    memory = memory_of(turn.feed)
     limits = Limits(
         int(turn.option("at_once", AT_ONCE)),
         float(turn.option("timeout_s", longest_s)),
@@ -89,6 +89,11 @@ def ask_bmcs(
             f"none of {len(bmcs)} BMCs gave anything: {'; '.join(faults)}"[:1_000], at_most_s=LONGEST_WAIT_S
         )
     return given, memory, bmcs
+
+
+def memory_of(feed: Feed) -> Memory:
+    """What a feed remembers of its BMCs; of another kind of feed nothing."""
+    return Memory(Path(settings.JOULEBOOK_VAR) / "feeds" / f"{feed.pk}.json")
 
 
 def names(bmcs: Sequence[Bmc]) -> str:

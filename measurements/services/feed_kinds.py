@@ -28,6 +28,7 @@ class Kind:
     options: Mapping[str, type]
     run: Callable[[Turn], None]
     check: Callable[[Mapping[str, Any]], str] = lambda options: ""  # what is wrong with options beside their types
+    makes_cluster: bool = False  # it brings what readings need first: nodes, jobs, members
 
     def fault_of(self, options: Mapping[str, Any]) -> str:
         """What is wrong with some options, or nothing."""
@@ -52,10 +53,12 @@ def _fits(value: Any, kind: type) -> bool:
 
 KINDS: dict[str, Kind] = {
     Feed.Kind.SLURM_JOBS: Kind(
-        120, 1_800, {**_SLURM, **_REST, "overlap_s": int, "piece_h": int, "steps": bool}, ask_jobs
+        120, 1_800, {**_SLURM, **_REST, "overlap_s": int, "piece_h": int, "steps": bool}, ask_jobs, makes_cluster=True
     ),
-    Feed.Kind.SLURM_NODES: Kind(300, 3_600, {**_SLURM, "off_states": str, "describe": bool}, ask_nodes),
-    Feed.Kind.SLURM_MEMBERS: Kind(3_600, 86_400, dict(_SLURM), ask_members),
+    Feed.Kind.SLURM_NODES: Kind(
+        300, 3_600, {**_SLURM, "off_states": str, "describe": bool}, ask_nodes, makes_cluster=True
+    ),
+    Feed.Kind.SLURM_MEMBERS: Kind(3_600, 86_400, dict(_SLURM), ask_members, makes_cluster=True),
     Feed.Kind.SLURM_GPUS: Kind(60, 600, dict(_SLURM), ask_gpus),
     Feed.Kind.PROMETHEUS: Kind(
         60, 600, prometheus_feeds.OPTIONS, prometheus_feeds.ask, prometheus_feeds.fault_of_options

@@ -27,6 +27,7 @@ from measurements.domain.units import ms_from_datetime
 from measurements.feeds.about import FeedError
 from measurements.models import Cluster, Feed
 from measurements.parsers.records import UnusableFile
+from measurements.services.bmc_feeds import memory_of
 from measurements.services.feed_kinds import KINDS
 from measurements.services.feed_turns import LEASE, Taken, Turn
 from measurements.services.marks import free, lease_name
@@ -88,11 +89,46 @@ def add(
     )
 
 
+def change(
+    feed: Feed,
+    options: Mapping[str, Any],
+    now: datetime,
+    *,
+    since: datetime | None = None,
+    every_s: int | None = None,
+    late_after_s: int | None = None,
+) -> None:
+    """Say some of its options otherwise (an empty text: no more), and ask at once; ``since``: from then on once more.
+
+    A turn that somebody is at stores nothing more: it asked by what no longer holds.
+    """
+    merged = {name: value for name, value in (feed.options | dict(options)).items() if value != ""}
+    if fault := KINDS[feed.kind].fault_of(merged):
+        raise NotPossible(fault)
+    values: dict[str, Any] = {"options": merged}
+    if every_s is not None:
+        values["every_s"] = every_s
+    if late_after_s is not None:
+        values["late_after_s"] = late_after_s
+    if since is not None:
+        values |= {"since_ms": ms_from_datetime(since), "cursor_ms": None, "last_report": {}}
+    hurry(feed)
+    Feed.objects.filter(pk=feed.pk).update(
+        **values, next_at=now, failures=0, last_error="", claimed_by="", claimed_until=None
+    )
+
+
 def enable(feed: Feed, now: datetime) -> None:
     """Ask again from where it stopped; at once."""
+    hurry(feed)
     Feed.objects.filter(pk=feed.pk).update(
         enabled=True, next_at=now, failures=0, last_error="", claimed_by="", claimed_until=None
     )
+
+
+def hurry(feed: Feed) -> None:
+    """An operator mended something: BMCs that were left alone for a while are asked in the next turn."""
+    memory_of(feed).forget_waits()
 
 
 def disable(feed: Feed) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from measurements.domain.units import DAY_MS, MS_PER_S, S_PER_HOUR
@@ -73,7 +73,7 @@ def ask(turn: Turn) -> None:
         reached_ms = walk.through(*again, PIECES_AGAIN, moves=False)
         again = (reached_ms, again[1]) if reached_ms < again[1] else None
     turn.report["again"] = list(again) if again else None
-    for note in walk.catalogue.summary():
+    for note in [*walk.catalogue.summary(), *walk.nothing_found()]:
         turn.note(note)
 
 
@@ -105,6 +105,8 @@ class _Walk:
         self.catalogue = Catalogue(self.mappings)
         longest_s = int(turn.option("piece_s", PIECE_S))
         self.piece_s = min(longest_s, 2 * int(turn.feed.last_report.get("piece_s") or longest_s))
+        self.there: set[str] = set()  # metrics that there are, of the stretches of this turn
+        self.asked_for_names = self.is_any_read = False
         self._until = time.monotonic() + LONGEST_TURN_S
 
     def through(self, start_ms: int, end_ms: int, pieces: int, *, moves: bool) -> int:
@@ -139,15 +141,25 @@ class _Walk:
         said = _listed(self.turn.option("metrics"))
         if said:
             return said
+        self.asked_for_names = True
         names = self.server.names(start_ms, end_ms, self.turn.spool)
+        self.there.update(names)
         found = sorted(name for name in names if _is_read(self.mappings, name))
         strange = sorted(name for name in names if is_powerlike(name) and not self.mappings.rules(name))
         if strange:
             shown = ", ".join(strange[:SHOWN]) + (", …" if len(strange) > SHOWN else "")
             self.turn.note(f"no mapping knows {_counted(len(strange))} ({shown}): docs/how-to/add-an-exporter.md")
-        if not found:
-            self.turn.note(f"none of the {_counted(len(names))} there is power or energy that a mapping reads")
+        self.is_any_read = self.is_any_read or bool(found)
         return found
+
+    def nothing_found(self) -> Iterator[str]:
+        """What to say of a turn that found no metric to ask for; an empty stretch before the first scrape is none."""
+        if self.is_any_read or not self.asked_for_names:
+            return
+        if self.there:
+            yield f"none of the {_counted(len(self.there))} there is power or energy that a mapping reads"
+        else:
+            yield "there is no series at all in the time that was asked for: are address and match right?"
 
 
 def _counted(metrics: int) -> str:

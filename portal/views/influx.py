@@ -82,6 +82,7 @@ def _written(request: HttpRequest, precision: str, status: int, busy: int) -> Ht
         broken = first_broken([refusal for chunk in chunks for refusal in chunk.refusals])
         report = push(token, chunks, now)
     if broken:
+        broken = broken.replace("epoch times are in seconds", f"times were read as {said}: is ?precision= right?")
         return _refused(400, f"partial write: {broken}" if report.usable else broken)
     words = first_words(report, UNMAPPED)
     return _refused(422, words) if words and not report.usable else HttpResponse(status=status)

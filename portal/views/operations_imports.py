@@ -28,8 +28,8 @@ from portal import wording_imports as wording
 from portal.import_forms import GiveForm, OptionsForm
 from portal.import_upload import LAST_FIELD, SpoolUploads
 from portal.noting import note_change
-from portal.quantities import duration
 from portal.patience import SLOWEST_BYTES_PER_S, patience_with, place_for_one
+from portal.quantities import duration
 from portal.views.operators import operators_only, operators_who, place_of
 
 GIVE = ("measurements.add_intake", "measurements.change_intake")

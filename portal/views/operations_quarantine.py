@@ -28,6 +28,7 @@ def page(request: HttpRequest) -> HttpResponse:
     """Show the reasons of a period; of one reason, its batches and first lines."""
     said = asked(request)
     found = reasons(said.rows())
+    said.form.offer(row.reason for row in found)
     before = place_of(request.GET.get("before", ""))
     context: dict[str, Any] = {
         "reasons": found,

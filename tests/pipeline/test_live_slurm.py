@@ -18,6 +18,8 @@ from django.core.management import call_command
 from pytest_django.live_server_helper import LiveServer
 
 from measurements.domain.units import MS_PER_S, ms_from_datetime
+from measurements.feeds import slurm_jobs
+from measurements.feeds.slurm_commands import Commands
 from measurements.models import (
     Allocation,
     AllocationEnergy,
@@ -183,6 +185,17 @@ def test_a_job_is_seen_waiting_running_and_ended(story: Story) -> None:
         seen.append((run and run.state, run and run.end_ms is not None, Allocation.objects.filter(run=run).count()))
     assert seen[1:] == [("RUNNING", False, 1), ("COMPLETED", True, 1)]
     assert seen[0] in [("PENDING", False, 0), (None, None, 0)]  # not eligible yet: not in any stretch of time
+
+
+def test_a_job_of_this_very_second_is_in_a_feeds_answer(story: Story, tmp_path: Path) -> None:
+    slurm = story.slurm
+    eligible = slurm.sacct("-X", "--format=Eligible", f"-j{story.jobs['two GPUs']}").strip()
+    at_ms = int(datetime.fromisoformat(f"{eligible}+00:00").timestamp()) * 1_000
+    commands = Commands(conf=str(slurm.conf))
+    known = slurm_jobs.fields(commands, tmp_path)
+    for end_ms, is_there in ((at_ms, True), (at_ms + 999, True), (at_ms - 1, False)):
+        path = slurm_jobs.by_time(commands, known, end_ms - 1_000, end_ms, tmp_path, steps=False)
+        assert (story.jobs["two GPUs"].encode() in {line.split(b"\x1f")[0] for line in path.open("rb")}) is is_there
 
 
 def in_accounting(slurm: Slurm, raw: str, state: str) -> bool:

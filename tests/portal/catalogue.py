@@ -5,6 +5,7 @@ It keeps what is translated, adds what is new with an empty translation, drops w
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import sys
@@ -50,10 +51,18 @@ def sources() -> Iterator[tuple[str, str]]:
     """Path and Python text of whatever holds messages; templates as Django turns them into calls."""
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8")
+            yield path.relative_to(ROOT).as_posix(), "\n".join([text, *calls_in_f_strings(text)])
     for path in sorted((ROOT / "templates").rglob("*.html")):
         calls = templatize(path.read_text(encoding="utf-8"), origin=str(path))
         yield path.relative_to(ROOT).as_posix(), "\n".join(line.strip() for line in calls.splitlines())
+
+
+def calls_in_f_strings(text: str) -> list[str]:
+    """Messages within f-strings, as calls outside of them: before Python 3.12 these are one token, and hide them."""
+    f_strings = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.JoinedStr))
+    calls = (node for string in f_strings for node in ast.walk(string) if isinstance(node, ast.Call))
+    return [ast.unparse(call) for call in calls if isinstance(call.func, ast.Name) and call.func.id in KEYWORDS]
 
 
 def messages() -> dict[Message, list[str]]:

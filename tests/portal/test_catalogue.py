@@ -42,6 +42,7 @@ def test_translations_have_the_placeholders_of_their_messages(language: str) -> 
 def test_messages_of_python_and_of_templates_are_found() -> None:
     found = catalogue.messages()
     assert ("no measurement", None) in found
+    assert ("By meters above the nodes", None) in found, "within an f-string"
     assert "portal/wording.py" in found["no meter", None]
     assert ("l j F", "day in a sentence") in found
     assert (("%(days)s day", "%(days)s days"), None) in found

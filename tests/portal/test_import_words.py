@@ -72,7 +72,7 @@ RECOGNISED = [
     (gzip.compress(LONG.encode()), "1 node, power in watts, packed with gzip."),
     ("timestamp, index, power.draw [W]\n2026/03/01 12:00:00.000, 0, 61.10 W\n", "power: CSV of nvidia-smi."),
     ("<nvidia_smi_log></nvidia_smi_log>", "power: XML of nvidia-smi."),
-    (SDR, "power: sensors as ipmitool prints them (sdr, sensor)."),
+    (SDR, "power: sensors as ipmitool and FreeIPMI print them."),
     (DCMI, "power: DCMI power readings (ipmitool, FreeIPMI, ipmiutil)."),
     (MLLOG, "power: power log of MLPerf Training; 1 node, power in watts."),
     ('{"@odata.type": "#Power.v1_5_0.Power", "PowerControl": [{"PowerConsumedWatts": 5}]}', "Redfish resource (JSON)"),
@@ -244,3 +244,19 @@ def test_options_of_other_programs_stay_as_they_are() -> None:
 def test_a_german_page_names_its_fields_in_german() -> None:
     with translation.override("de"):
         assert on_page("name it with --node") == "name it at “Knoten”"
+
+
+def test_a_german_preview_names_states_and_reasons_in_german_and_the_english_reason_beside(
+    olga: Client, cluster: Cluster
+) -> None:
+    row = tried(uploaded(cluster, "timestamp,node,watts\n2026-03-01T12:00:00Z,n1,0\nxx,n1,5\n"))
+    assert "awaits a decision" in words(olga.get("/operations/imports/"))
+    shown = olga.get(f"/operations/imports/{row.pk}/", headers={"accept-language": "de"})
+    for said in (
+        "wartet auf Entscheidung",
+        "null Watt Zeile 2 zero watts",
+        "Zeit nicht lesbar Zeile 3 unreadable time",
+    ):
+        assert said in words(shown)
+    assert "zero watts" in page_of(olga, row)
+    assert '<code lang="en">' not in olga.get(f"/operations/imports/{row.pk}/").content.decode()

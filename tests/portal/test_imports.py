@@ -133,6 +133,16 @@ def test_a_table_of_odd_columns_is_read_once_they_are_renamed(olga: Client) -> N
     assert tried(row).preview["stored"] == 2
 
 
+def test_a_sensor_that_nobody_knows_is_read_once_it_is_renamed(olga: Client) -> None:
+    send(olga, "PDB Power        | 220 Watts         | ok\n", names=("n1-2026-03-01.txt",), at="2026-03-01T12:00:00Z")
+    row = tried()
+    shown = olga.get(f"{LIST}{row.pk}/")
+    assert '“Columns renamed” "PDB Power=node"' in words(shown).replace("&quot;", '"')
+    assert "rename" in re.findall(r'data-option="(\w+)"', shown.content.decode())
+    do(olga, row, "otherwise", content="power", at="2026-03-01T12:00:00Z", node="n1", rename="PDB Power=node")
+    assert tried(row).preview["stored"] == 1
+
+
 def test_what_a_command_would_ask_for_is_asked_for_in_a_field(olga: Client) -> None:
     send(olga, "timestamp, index, power.draw [W]\n2026/03/01 12:00:00.000, 0, 61.10 W\n")
     row = tried()

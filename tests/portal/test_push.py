@@ -110,6 +110,10 @@ def test_what_is_refused_names_line_and_reason_and_the_good_part_is_stored(
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["where"] == "line 2"
     assert answer.json()["errors"][0]["reason"].startswith("unknown node: ")
+    assert answer.json()["refused"][0]["detail"].endswith("load it with load_nodes, then try it again in quarantine")
+    naive = post(client, secret, "timestamp,node,watts\n2025-03-01 12:00:00,n1,345\n").json()
+    assert naive["refused"][0]["detail"] == "write an offset or Z behind times, or epoch seconds"
+    assert "--time-zone" not in str(naive), "a sender has no options of a command"
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,9 @@ def test_a_broken_line_is_named_and_the_others_are_stored(client: Client, cluste
     ghost = influx(client, secret, f"node_power,hostname=ghost,type=node value=345.5 {MS * 10**6}\n")
     assert (ghost.status_code, "unknown node" in ghost.json()["message"]) == (422, True)
     assert influx(client, secret, good, "&precision=h").status_code == 400
+    seconds = influx(client, secret, f"node_power,hostname=n1,type=node value=345 {round(NOW.timestamp())}")
+    assert seconds.status_code == 400
+    assert "times were read as ns: is ?precision= right?" in seconds.json()["message"]
     assert influx(client, "jb_wrong", good).status_code == 401
     assert influx(client, secret, "").status_code == 204
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -96,6 +97,43 @@ def test_a_reason_has_its_cure_its_batches_and_its_first_lines(operator: Client)
     assert "one &lt;b&gt;.csv" in page
     assert FORMULA in page
     assert SCRIPT not in text(operator, f"{PAGE}?reason=unreadable+time&source=one")
+
+
+@pytest.mark.usefixtures("refused")
+def test_a_german_page_names_reasons_in_german_and_keeps_addresses_and_files(keeper: Client) -> None:
+    german = Client(headers={"accept-language": "de"})
+    german.force_login(User.objects.get(username="karla"))
+    page = text(german, PAGE)
+    assert '<option value="unknown node">unbekannter Knoten</option>' in page
+    assert "Schreiben Sie ISO 8601" in page
+    assert "ISO 8601 with an offset" not in page, "the parser's own cure, in English, as the example of a line"
+    assert 'reason=unknown%20node">unbekannter Knoten</a>' in page
+    batch = Batch.objects.get(source__contains="two").pk
+    for address in ("/operations/", PAGE, REPLAY, f"/operations/batches/{batch}/"):
+        shown = re.sub(r"<[^>]*>", " ", text(german, address))
+        assert "unbekannter Knoten" in shown, address
+        assert "unknown node" not in shown, address
+    assert '<code lang="en">unknown node</code>' in text(german, f"{PAGE}?reason=unknown+node")
+    listed = text(german, f"{LINES}?reason=unknown+node")
+    assert "unknown node" in listed
+    assert "unbekannter" not in listed
+    german.post(f"{REPLAY}?reason=unknown+node&state=open", {"do": "replay"})
+    noted = "noch einmal versucht: Grund: unbekannter Knoten, Zustand: noch nicht wieder versucht (2)"
+    assert noted in text(german, REPLAY)
+    assert "tried again: reason: unknown node, state: not tried again yet (2)" in text(keeper, REPLAY)
+
+
+@pytest.mark.usefixtures("refused")
+def test_a_reason_is_chosen_among_those_that_are_there_and_the_one_that_is_asked_for(operator: Client) -> None:
+    def offered(query: str) -> list[str]:
+        select = re.search(r'<select name="reason".*?</select>', text(operator, f"{PAGE}?{query}"), re.DOTALL)
+        assert select
+        return re.findall(r'<option value="([^"]*)"', select[0])
+
+    assert offered("") == ["", "unknown node", "unknown state", "unreadable time", "zero watts"]
+    assert offered("reason=zero+watts") == ["", "zero watts"]
+    assert offered("reason=%22%3E%3Cb%3E") == ["", "&quot;&gt;&lt;b&gt;"]
+    assert '<option value="zero watts" selected>' in text(operator, f"{PAGE}?reason=zero+watts")
 
 
 @pytest.mark.usefixtures("refused")

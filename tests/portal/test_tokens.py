@@ -167,5 +167,7 @@ def test_the_command_makes_lists_and_revokes(cluster: Cluster) -> None:
         token_of(secret, "power:write", timezone.now())
     with pytest.raises(CommandError, match="already"):
         run("add", "rack 1", "--cluster", "atlas")
-    with pytest.raises(CommandError, match="no token begins"):
+    with pytest.raises(CommandError, match="no token begins with 'jb_nothing'; give all 12 letters of token list"):
         run("revoke", "jb_nothing")
+    with pytest.raises(CommandError, match="no token begins with 'jb_nothingyy'; see token list"):
+        run("revoke", "jb_nothingyyyy")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from workers.agent import batch
-from workers.agent.readings import Channel, Reading, time_text, value_text
+from workers.agent.readings import Channel, Reading, value_text
 from workers.agent.run import interval_s, sources
 from workers.agent.settings import Settings, SettingsFault
 from workers.agent.sources import Source
@@ -39,6 +42,8 @@ def check(settings: Settings) -> int:
     lines.append(f"server {settings.server or '(none)'}: {_in_words(answer)}")
     if settings.server.startswith("http://"):
         lines.append("  ! without TLS the token can be read on the way")
+    if _is_open(settings.token_file):
+        lines.append(f"  ! {settings.token_file} can be read by others: chmod 600 it")
     sys.stdout.write("\n".join(lines) + "\n")
     return 0 if readings and answer.stored else 1
 
@@ -63,18 +68,30 @@ def _look(settings: Settings, trouble: Trouble) -> tuple[list[tuple[Source, list
 def _source_lines(
     source: Source, own: Sequence[Channel], values: dict[str, Reading], settings: Settings
 ) -> Iterator[str]:
-    yield (
-        f"{source.name}: {len(own)} channels, every {interval_s(source, settings):g} s" if own else f"{source.name}: –"
-    )
+    every = f"every {interval_s(source, settings):g} s"
+    counted = f"{len(own)} channel{'s' if len(own) > 1 else ''}, {every}" if own else "nothing found"
+    yield f"{source.name}: {counted}"
     for channel in own:
         one = values.get(channel.column)
         unit = "J" if channel.counter else "W"
-        shown = f"{value_text(one.column, one.value)} {unit} at {time_text(one.t_ms)}" if one else "no value"
+        shown = f"{value_text(one.column, one.value)} {unit} at {_utc(one.t_ms)}" if one else "no value"
         extra = [channel.uuid] + ([f"starts again after {channel.wrap_uj / 1e6:.0f} J"] if channel.wrap_uj else [])
         yield f"  {channel.name}: {shown}; {channel.origin} {' '.join(extra)}".rstrip()
         yield from (f"    {uuid}" for uuid in channel.mig)
     yield from (f"  ! {channel.name}: another source has it" for channel in source.channels if _is_not_in(channel, own))
     yield from (f"  ! {hint}" for hint in source.hints())
+
+
+def _utc(t_ms: int) -> str:
+    """For eyes, which compare it with a clock."""
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(t_ms // 1_000))}.{t_ms % 1_000:03d}Z"
+
+
+def _is_open(path: Path) -> bool:
+    """Whether others on this node can read a file."""
+    with suppress(OSError):
+        return bool(path.stat().st_mode & 0o077)
+    return False
 
 
 def _is_not_in(channel: Channel, own: Sequence[Channel]) -> bool:

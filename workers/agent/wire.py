@@ -48,10 +48,13 @@ class Answer:
     @property
     def nobody_knows_the_node(self) -> bool:
         """All was refused because the node is not described there yet: that is mended by describing it."""
+        return self.status == 422 and set(self._reasons()) == {UNKNOWN_NODE}
+
+    def _reasons(self) -> list[str]:
+        """For what the site refused some of it."""
         refused = self.said().get("refused")
         rows = refused if isinstance(refused, list) else []
-        reasons = {row.get("reason") if isinstance(row, dict) else "" for row in rows}
-        return self.status == 422 and reasons == {UNKNOWN_NODE}
+        return [str(row.get("reason", "")) if isinstance(row, dict) else "" for row in rows]
 
     def said(self) -> dict[str, object]:
         """Its JSON; empty where it is none."""
@@ -65,6 +68,8 @@ class Answer:
         """The answer in a line for the log."""
         said = self.said()
         told = said.get("detail") or said.get("error") or self.text
+        if self.status == 422 and any(reasons := self._reasons()):
+            told = f"{told}: {', '.join(reasons)}"
         return f"{self.status} {str(told).strip()[:300]}" if self.status else self.text
 
 

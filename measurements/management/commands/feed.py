@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from measurements.domain.units import datetime_from_ms, day_start_ms
-from measurements.management.base import NOTHING_USABLE, USAGE, JoulebookCommand, now, utc_day, whole_from_1
+from measurements.management.base import (
+    NOTHING_USABLE,
+    USAGE,
+    JoulebookCommand,
+    cluster_named,
+    now,
+    utc_day,
+    whole_from_1,
+)
 from measurements.models import Feed
 from measurements.selectors.feeds import FeedState, feed_states
 from measurements.services.feed_kinds import KINDS
-from measurements.services.feeds import Ended, add, ask, disable, enable
+from measurements.services.feeds import Ended, NotPossible, add, ask, change, disable, enable, hurry
 from measurements.services.machine import create_cluster
 from measurements.services.marks import release_dead
 
@@ -25,7 +34,8 @@ class Command(JoulebookCommand):
 
     help = (
         "Feeds: batch systems and monitoring that are asked again and again. add makes one, list shows how they "
-        "stand, run asks one at once until it has caught up, disable and enable switch it off and on. "
+        "stand, run asks one at once until it has caught up, set says its options otherwise, disable and enable "
+        "switch it off and on. "
         "docs/slurm.md, docs/pull.md."
     )
 
@@ -35,14 +45,25 @@ class Command(JoulebookCommand):
         new = what.add_parser("add", help="make a feed; its first turn is due at once")
         new.add_argument("name", help="letters, digits and -, of your choice")
         new.add_argument("--kind", required=True, choices=sorted(KINDS))
-        new.add_argument("--cluster", required=True, metavar="C", help="made if there is none of that name")
-        new.add_argument("--since", metavar="D", type=utc_day, help="first UTC day to ask for (default: the last two)")
-        new.add_argument("--every", metavar="S", type=whole_from_1, help="seconds between two turns")
-        new.add_argument("--late-after", metavar="S", type=whole_from_1, help="late when further behind [s]")
         new.add_argument(
-            "--option", metavar="N=V", action="append", default=[],
-            help="of the kind, again and again: conf=/etc/slurm/slurm.conf, address=https://prometheus:9090, …",
-        )  # fmt: skip
+            "--cluster",
+            required=True,
+            metavar="C",
+            help="whose readings they are; feeds of Slurm make it where it is new",
+        )
+        other = what.add_parser("set", help="say some of it otherwise; the next turn is due at once")
+        other.add_argument("name")
+        for one, since in (
+            (new, "first UTC day to ask for (default: the last two)"),
+            (other, "ask from then on again"),
+        ):
+            one.add_argument("--since", metavar="D", type=utc_day, help=since)
+            one.add_argument("--every", metavar="S", type=whole_from_1, help="seconds between two turns")
+            one.add_argument("--late-after", metavar="S", type=whole_from_1, help="late when further behind [s]")
+            one.add_argument(
+                "--option", metavar="N=V", action="append", default=[],
+                help="of the kind, again and again: conf=/etc/slurm/slurm.conf, address=https://prometheus:9090, …",
+            )  # fmt: skip
         for name, text in (
             ("run", "ask it now, until it has caught up"),
             ("disable", "ask it no more; what it gave stays"),
@@ -59,6 +80,8 @@ class Command(JoulebookCommand):
         match options["what"]:
             case "add":
                 self._add(options)
+            case "set":
+                self._set(_named(options["name"]), options)
             case "run":
                 error = self._run(_named(options["name"]))
             case "disable":
@@ -72,10 +95,11 @@ class Command(JoulebookCommand):
     def _add(self, options: dict[str, Any]) -> None:
         if not _is_slug(options["name"]):
             raise CommandError(f"{options['name']!r}: a name has letters, digits and - only", returncode=USAGE)
+        makes = KINDS[options["kind"]].makes_cluster
         since = options["since"] and datetime_from_ms(day_start_ms(options["since"]))
         try:
             with transaction.atomic():  # what cannot be asked leaves no cluster behind
-                cluster = create_cluster(options["cluster"])
+                cluster = create_cluster(options["cluster"]) if makes else cluster_named(options["cluster"])
                 add(
                     cluster, options["name"], options["kind"], _said(options["kind"], options["option"]), now(),
                     since=since, every_s=options["every"], late_after_s=options["late_after"],
@@ -83,16 +107,29 @@ class Command(JoulebookCommand):
         except ValueError as fault:  # NotPossible is one
             raise CommandError(str(fault), returncode=USAGE) from fault
 
+    def _set(self, feed: Feed, options: dict[str, Any]) -> None:
+        since = options["since"] and datetime_from_ms(day_start_ms(options["since"]))
+        try:
+            change(
+                feed, _said(feed.kind, options["option"]), now(),
+                since=since, every_s=options["every"], late_after_s=options["late_after"],
+            )  # fmt: skip
+        except NotPossible as fault:
+            raise CommandError(str(fault), returncode=USAGE) from fault
+
     def _run(self, feed: Feed) -> str:
         """Turn after turn; the error that ended it."""
         release_dead()  # somebody may have broken off the run before this one
+        hurry(feed)
         for _ in range(MOST_TURNS):
             turn = ask(feed.pk, now(), at_once=True)
             if turn is None:
                 return f"{feed.name}: switched off, or somebody else is at it"
-            self.say(_told(turn))
-            if turn.error or not turn.behind:
+            if turn.error:  # it is said at the end
                 return turn.error
+            self.say(_told(turn))
+            if not turn.behind:
+                return ""
         return f"{feed.name}: still behind after {MOST_TURNS} turns"
 
     def _show(self, name: str | None, *, as_json: bool) -> None:
@@ -136,16 +173,28 @@ def _said(kind: str, words: list[str]) -> dict[str, Any]:
 def _told(turn: Ended) -> str:
     report = turn.report
     words = f"{report.get('read', 0)} read, {report.get('stored', 0)} stored, {report.get('duplicates', 0)} known"
-    return f"{turn.feed.name}: {turn.error}" if turn.error else f"{turn.feed.name}: {words}"
+    refused = sum(row["count"] for row in report.get("refused", []))
+    up_to = "" if turn.feed.cursor_ms is None else f", up to {_second(datetime_from_ms(turn.feed.cursor_ms))}"
+    nodes = report.get("nodes_created", 0)
+    words += f", {nodes} nodes made" if nodes else ""
+    return f"{turn.feed.name}: {words}{f', {refused} refused' if refused else ''}{up_to}"
 
 
 def _lines(state: FeedState) -> list[str]:
     on = "off" if not state.enabled else "late" if state.late else "on"
-    reached = "nothing yet" if state.reached_at is None else state.reached_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    lines = [f"{state.name} ({state.kind}, {state.cluster}): {on}, every {state.every_s} s, up to {reached}"]
+    reached = "nothing yet" if state.reached_at is None else f"up to {_second(state.reached_at)}"
+    lines = [f"{state.name} ({state.kind}, {state.cluster}): {on}, every {state.every_s} s, {reached}"]
     if state.failures:
-        lines.append(f"  failed {state.failures} times in a row: {state.error}")
+        lines.append(f"  failed {_times(state.failures)}: {state.error}")
     lines += [
         f"  {row['count']} refused: {row['reason']} ({row['example']})" for row in state.report.get("refused", [])
     ]
-    return [*lines, *(f"  note: {note}" for note in state.notes)]
+    return [*lines, *(f"  note: {note}" for note in state.notes if note not in state.error)]
+
+
+def _times(failures: int) -> str:
+    return "once" if failures == 1 else f"{failures} times in a row"
+
+
+def _second(instant: datetime) -> str:
+    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")

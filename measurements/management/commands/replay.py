@@ -58,7 +58,9 @@ class Command(JoulebookCommand):
 
     def _tell(self, done: list[Outcome], *, dry_run: bool) -> None:
         for one in done:
-            words = f"{one.tried} tried, {one.went_in} {'would go' if dry_run else 'went'} in, {one.moved} refused anew"
+            words = f"{one.tried} tried, {one.went_in} {'would go' if dry_run else 'went'} in"
+            words += f", {one.tried - one.settled} refused as before" if one.tried > one.settled else ""
+            words += f", {one.moved} refused for something else" if one.moved else ""
             untried = f", {one.untried} counted but not kept" if one.untried else ""
             more = ", more samples than were kept: give the same file again" if one.more else ""
             self.stdout.write(f"batch {one.batch}, {one.reason}: {words}{untried}{more}")

@@ -79,7 +79,10 @@ class Command(JoulebookCommand):
         prefix = options["prefix"][:PREFIX_LENGTH]  # of a whole secret, found somewhere, no more is shown again
         token = Token.objects.filter(prefix=prefix).first()
         if token is None:
-            raise CommandError(f"no token begins with {prefix!r}; see token list", returncode=NOTHING_USABLE)
+            cure = (
+                "see token list" if len(prefix) == PREFIX_LENGTH else f"give all {PREFIX_LENGTH} letters of token list"
+            )
+            raise CommandError(f"no token begins with {prefix!r}; {cure}", returncode=NOTHING_USABLE)
         self.say(f"{token} is revoked" if revoke_token(token, now()) else f"{token} was revoked before")
 
 

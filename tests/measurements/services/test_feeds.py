@@ -19,7 +19,7 @@ from measurements.selectors.feeds import feed_states
 from measurements.services import feed_kinds, marks
 from measurements.services.chores import due, run
 from measurements.services.feed_turns import Turn
-from measurements.services.feeds import NotPossible, add, ask, ask_due, disable, enable
+from measurements.services.feeds import NotPossible, add, ask, ask_due, change, disable, enable
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -258,6 +258,89 @@ def test_the_command_makes_runs_and_lists_feeds(tmp_path: Path) -> None:
     assert fault.value.returncode == 1
     with pytest.raises(CommandError, match="no feed 'other'"):
         feed("run", "other")
+
+
+def test_a_feed_is_said_otherwise_and_asks_from_a_day_on_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    does(monkeypatch, lambda turn: turn.keep(cursor_ms=turn.now_ms))
+    feed = make(cluster, overlap_s=600, conf="/etc/slurm/wrong.conf")
+    ask_due(NOW)
+    words = ("--option", "overlap_s=60", "--option", "conf=", "--every", "30", "--since", "2025-02-01", "--json")
+    out = StringIO()
+    call_command("feed", "set", "jobs", *words, stdout=out, stderr=StringIO())
+    told = json.loads(out.getvalue())["feeds"][0]
+    assert (told["options"], told["every_s"], told["late_after_s"]) == ({"overlap_s": 60}, 30, feed.late_after_s)
+    feed.refresh_from_db()
+    since_ms = ms_from_datetime(datetime(2025, 2, 1, tzinfo=UTC))
+    assert (feed.cursor_ms, feed.since_ms, feed.failures) == (None, since_ms, 0)
+    call_command("feed", "set", "jobs", "--option", "overlap_s=61", stdout=StringIO())
+    feed.refresh_from_db()
+    assert (feed.since_ms, feed.every_s) == (since_ms, 30), "what is not said stays"
+    with pytest.raises(CommandError, match="no option 'adress' for this kind"):
+        call_command("feed", "set", "jobs", "--option", "adress=x")
+    feed.refresh_from_db()
+    assert feed.options == {"overlap_s": 61}
+
+
+def test_a_turn_under_way_stores_nothing_more_when_its_feed_is_said_otherwise(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask_and_be_changed(turn: Turn) -> None:
+        change(Feed.objects.get(), {"overlap_s": 60}, NOW)
+        turn.keep(cursor_ms=turn.now_ms)
+
+    does(monkeypatch, ask_and_be_changed)
+    feed = make(cluster)
+    assert ask(feed.pk, NOW) is None
+    feed.refresh_from_db()
+    assert (feed.cursor_ms, feed.options, feed.claimed_by) == (None, {"overlap_s": 60}, "")
+
+
+def test_readings_are_asked_for_only_of_a_cluster_that_is_there(cluster: Cluster) -> None:
+    words = ("feed", "add", "gpus", "--kind", "slurm-gpus", "--cluster")
+    with pytest.raises(CommandError, match="no cluster 'alhpa' \\(known: alpha\\)"):
+        call_command(*words, "alhpa")
+    assert not Feed.objects.exists()
+    assert Cluster.objects.count() == 1
+    call_command(*words, "alpha", stdout=StringIO())
+    assert Feed.objects.get().cluster == cluster
+
+
+def test_a_failure_is_said_once_by_the_command_and_counted(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(turn: Turn) -> None:
+        turn.note("Slurm's database is away")
+        raise FeedError("none answered: Slurm's database is away")
+
+    does(monkeypatch, fail)
+    make(cluster)
+    out, err = StringIO(), StringIO()
+    with pytest.raises(CommandError, match="none answered"):
+        call_command("feed", "run", "jobs", stdout=out, stderr=err)
+    assert out.getvalue().splitlines()[1:] == ["  failed once: none answered: Slurm's database is away"]
+    assert err.getvalue() == ""
+    with pytest.raises(CommandError, match="none answered"):
+        call_command("feed", "run", "jobs", stdout=out)
+    assert "  failed 2 times in a row: none answered" in out.getvalue()
+
+
+def test_a_run_says_what_each_turn_brought_and_refused_and_up_to_when(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def some(turn: Turn) -> None:
+        turn.count({"read": 5, "stored": 2})
+        turn.report["refused"] = [{"reason": "unknown node", "count": 3, "example": "n9"}]
+        turn.keep(cursor_ms=NOW_MS)
+
+    does(monkeypatch, some)
+    make(cluster)
+    out, err = StringIO(), StringIO()
+    call_command("feed", "run", "jobs", stdout=out, stderr=err)
+    assert err.getvalue() == "jobs: 5 read, 2 stored, 0 known, 3 refused, up to 2025-03-01T12:00:00Z\n"
+    assert "  3 refused: unknown node (n9)" in out.getvalue()
+    does(monkeypatch, lambda turn: turn.count({"nodes_created": 4}))
+    call_command("feed", "run", "jobs", stdout=out, stderr=(err := StringIO()))
+    assert err.getvalue().startswith("jobs: 0 read, 0 stored, 0 known, 4 nodes made, up to")
 
 
 @pytest.mark.parametrize(

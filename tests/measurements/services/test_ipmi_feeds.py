@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from measurements.models import ChannelPeriod, Cluster, Feed, NodeDay
 from measurements.services.attribution import attribute_dirty
-from measurements.services.feeds import NotPossible
+from measurements.services.feeds import NotPossible, change
 from measurements.services.push_folding import fold_pushes
 from tests.measurements.services.bmcs import Clock, allowed, clock, feed_of, held, turn, values
 from tests.measurements.services.pushing import cluster_of
@@ -172,6 +174,26 @@ def test_a_level_that_is_too_low_is_told_with_the_option_that_raises_it(bmc: Bmc
     feed = feed_for(cluster_of("n1"), {"n1": bmc}, tmp_path, level="user")
     error = turn(feed, clock).error
     assert error.endswith("it wants a higher level: level=operator or administrator"), error
+
+
+def test_what_is_said_otherwise_or_run_by_hand_is_asked_at_once_whatever_failed_before(
+    bmc: Bmc, tmp_path: Path, clock: Clock
+) -> None:
+    bmc.dcmi(345)
+    feed = feed_for(cluster_of("n1"), {"n1": bmc}, tmp_path, level="user")
+    for _ in range(2):
+        assert turn(feed, clock).error
+    with allowed():
+        change(feed, {"level": "administrator"}, clock.now())
+    assert turn(feed, clock).error == ""
+    with allowed():
+        change(feed, {"level": "user"}, clock.now())
+    for _ in range(2):
+        assert turn(feed, clock).error
+    Feed.objects.filter(pk=feed.pk).update(options=feed.options | {"level": "administrator"})
+    assert turn(feed, clock).error, "it is left alone for a while"
+    with allowed():
+        call_command("feed", "run", feed.name, stdout=StringIO(), stderr=StringIO())
 
 
 def test_a_wrong_password_is_told(bmc: Bmc, tmp_path: Path, clock: Clock) -> None:

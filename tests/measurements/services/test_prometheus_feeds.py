@@ -17,7 +17,7 @@ import urllib3
 from django.core.management import call_command
 from django.test import override_settings
 
-from measurements.domain.units import DAY_MS, ms_from_datetime
+from measurements.domain.units import DAY_MS, datetime_from_ms, ms_from_datetime
 from measurements.models import Batch, Channel, Cluster, Feed, Node, Quarantine, Segment
 from measurements.parsers.source import Source
 from measurements.services import prometheus_feeds
@@ -286,6 +286,24 @@ def test_only_the_metrics_that_were_named_are_asked_for(prometheus: str) -> None
     feed = make(prometheus, metrics="ipmi_dcmi_power_consumption_watts,go_goroutines", since=NOW - timedelta(hours=1))
     caught_up(feed)
     assert {channel for _, channel, _ in held(feed.cluster)} == {"node"}
+
+
+def test_what_is_found_at_last_is_not_called_nothing_and_where_nothing_is_it_is_said(prometheus: str) -> None:
+    first = datetime_from_ms(FIRST_MS)
+    feed = make(prometheus, since=first - timedelta(hours=5))
+    notes: list[str] = []
+    while (turn := ask(feed.pk, NOW, at_once=True)) is not None:
+        notes += turn.report.get("notes", [])
+        if not turn.behind:
+            break
+    assert not [note for note in notes if "none of the 0" in note]
+    assert "there is no series at all" in notes[0], "hours before the first scrape"
+    assert turn is not None
+    assert not [note for note in turn.report.get("notes", []) if "no series" in note or "none of" in note]
+    Feed.objects.update(cursor_ms=None, options=feed.options | {"match": '{cluster="gamma"}'})
+    turn = ask(feed.pk, NOW, at_once=True)
+    assert turn is not None
+    assert turn.report["notes"][0].startswith("there is no series at all in the time that was asked for")
 
 
 def test_without_a_match_what_is_of_other_clusters_is_refused_and_kept_once(prometheus: str) -> None:

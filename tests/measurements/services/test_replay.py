@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 
 from measurements.domain import slurm
 from measurements.domain.units import ms_from_datetime
@@ -290,6 +292,21 @@ def test_the_same_file_again_knows_what_was_replayed(tmp_path: Path) -> None:
     assert (report.stored, report.duplicates, sum(one.count for one in report.refused)) == (0, 2, 1)
     kept = Quarantine.objects.get()
     assert (kept.count, kept.replayed, kept.replayed_by) == (1, 1, "olga")
+
+
+def test_the_command_says_what_is_refused_as_before_and_what_for_something_else(tmp_path: Path) -> None:
+    cluster = cluster_of("n1")
+    take(
+        cluster, tmp_path, "a.csv", csv((0, "ghost", 200), (10, "other", 200), (20, "other", 5000), (30, "ghost", 5000))
+    )
+    describe(cluster, "ghost", ceiling_w=1000.0)
+    out = StringIO()
+    call_command("replay", "--cluster", cluster.name, "--dry-run", stdout=out)
+    words = "4 tried, 1 would go in, 2 refused as before, 1 refused for something else"
+    assert out.getvalue() == f"batch {Batch.objects.get().pk}, unknown node: {words}\n"
+    describe(cluster, "other")
+    call_command("replay", "--cluster", cluster.name, "--reason", "unknown node", stdout=(out := StringIO()))
+    assert out.getvalue().endswith("unknown node: 4 tried, 2 went in, 2 refused for something else\n")
 
 
 def test_a_refused_job_goes_in_when_it_can_be_read_and_never_over_a_newer_record(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -154,9 +155,20 @@ def test_check_says_what_is_there_and_that_the_server_answers(here: Node, driver
     assert done.returncode == 0, done.stdout + done.stderr
     for words in ("node n1", "gpu0: ", "GPU-a", "MIG-2", "cpu1: 2.000002 J", "starts again after 262143 J"):
         assert words in done.stdout
+    assert re.search(r"gpu0: \S+ J at 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z; ", done.stdout), "a time for eyes"
+    assert "nvml: 2 channels, every" in done.stdout
+    assert "pm_counters: nothing found" in done.stdout
     assert "answers, and takes the token" in done.stdout
     assert "without TLS" in done.stdout
     assert server.sent[0].samples() == []
+
+
+def test_check_tells_of_a_token_that_others_can_read(here: Node, server: Receiver) -> None:
+    token = here.folder / "token"
+    token.chmod(0o600)
+    assert "can be read by others" not in here.run("--check").stdout
+    token.chmod(0o640)
+    assert f"! {token} can be read by others: chmod 600 it" in here.run("--check").stdout
 
 
 @pytest.mark.parametrize(("status", "words"), [(401, "401 no such token"), (0, "refused")])

@@ -153,6 +153,8 @@ def test_readings_of_a_node_that_is_not_described_yet_wait_until_it_is(sender: S
     write(sender, 100)
     sender.drain(GO_ON)
     assert 140 < wait_s(sender) <= 300
+    told = dict(sender.trouble.now())["server"]
+    assert told == "422 nothing of it is usable: unknown node; readings wait on the disk"
     assert list(sender.spool.aside.iterdir()) == []
     sender.drain(GO_ON)
     assert seconds(server) == [100]
