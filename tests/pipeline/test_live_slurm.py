@@ -195,7 +195,8 @@ def test_a_job_of_this_very_second_is_in_a_feeds_answer(story: Story, tmp_path: 
     known = slurm_jobs.fields(commands, tmp_path)
     for end_ms, is_there in ((at_ms, True), (at_ms + 999, True), (at_ms - 1, False)):
         path = slurm_jobs.by_time(commands, known, end_ms - 1_000, end_ms, tmp_path, steps=False)
-        assert (story.jobs["two GPUs"].encode() in {line.split(b"\x1f")[0] for line in path.open("rb")}) is is_there
+        found = {line.split(b"\x1f")[0].decode() for line in path.read_bytes().splitlines()}
+        assert (story.jobs["two GPUs"] in found) is is_there
 
 
 def in_accounting(slurm: Slurm, raw: str, state: str) -> bool:
