@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from measurements.models import (
     Batch,
@@ -23,7 +26,7 @@ from measurements.models import (
     PolicyPeriod,
     Quarantine,
 )
-from measurements.services.machine import description_changed
+from measurements.services.machine import StillHolds, delete_cluster, description_changed, held_by
 
 
 class DescriptionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -106,7 +109,7 @@ class PolicyPeriodInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(Cluster)
 class ClusterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Made by load_nodes: the name is part of paths."""
+    """Made by load_nodes: the name is part of paths. One that holds nothing, by a typing error, may be deleted."""
 
     inlines = [PolicyPeriodInline]
     readonly_fields = ["name", "longest_run_ms"]
@@ -114,6 +117,36 @@ class ClusterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_add_permission(self, request: HttpRequest) -> bool:
         """See the class."""
         return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """One at a time, so that it is looked at what it holds."""
+        return obj is not None and super().has_delete_permission(request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Who may delete a cluster may delete what describes it: nothing else goes with it."""
+        shown, counts, _lacking, _protected = super().get_deleted_objects(objs, request)
+        return shown, counts, set(), []
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Ask, and delete it; of one that holds something is said what."""
+        cluster = self.get_object(request, unquote(object_id))
+        if cluster is None or not self.has_delete_permission(request, cluster):
+            return super().delete_view(request, object_id, extra_context)
+        try:
+            if what := held_by(cluster):
+                raise StillHolds(what)
+            return super().delete_view(request, object_id, extra_context)
+        except StillHolds as fault:
+            said = {"name": cluster.name, "what": ", ".join(fault.what)}
+            sentence = _(
+                "Cluster %(name)s is not deleted: it holds %(what)s. Only a cluster that holds nothing can be deleted."
+            )
+            messages.error(request, sentence % said)
+            return redirect("admin:measurements_cluster_change", object_id)
+
+    def delete_model(self, request: HttpRequest, obj: Cluster) -> None:
+        """With what describes it."""
+        delete_cluster(obj)
 
 
 @admin.register(NodeType)

@@ -27,9 +27,9 @@ class Line:
     commands: tuple[str, ...]  # to paste; none where nothing is to be done
 
 
-def lines(found: Checklist) -> list[Line]:
-    """The steps in words; the cure of what is missing."""
-    cluster = found.clusters[0] if found.clusters else NEW_CLUSTER
+def lines(found: Checklist, looked_at: str = "") -> list[Line]:
+    """The steps in words; the cure of what is missing: for the cluster looked at, else the one furthest along."""
+    cluster = looked_at if looked_at in found.clusters else next(iter(found.clusters), NEW_CLUSTER)
     return [
         Line(_title(item.step), item.state, _sentence(item), item.seen_at, _commands(item, cluster))
         for item in found.items
@@ -62,9 +62,17 @@ def _sentence(item: Item) -> str:
         }[item.step]
     return {
         Step.SIGN_IN: _("Nobody can log in yet: make an administrator."),
-        Step.NODES: _("No node is known: describe them from what Slurm says, from a ClusterCockpit file or a table."),
-        Step.POWER: _("No power sample is known: give the log of any meter of the nodes."),
-        Step.JOBS: _("No job is known: export them from the batch system."),
+        Step.NODES: _(
+            "No node is known: have Slurm asked again and again (docs/slurm.md), or describe them from what Slurm "
+            "says, from a ClusterCockpit file or a table."
+        ),
+        Step.POWER: _(
+            "No power sample is known: give the log of any meter of the nodes, or have readings sent (docs/push.md) "
+            "or fetched (docs/pull.md)."
+        ),
+        Step.JOBS: _(
+            "No job is known: have Slurm asked again and again (docs/slurm.md), or export them from the batch system."
+        ),
         Step.PUE: _(
             "None is declared: emissions leave out cooling and power distribution, and say so. A facility meter in the "
             "list of nodes measures it; or declare the one that the computing centre reports."
@@ -84,16 +92,23 @@ def _zone() -> str:
 def _commands(item: Item, cluster: str) -> tuple[str, ...]:
     if item.state == State.DONE:
         return ()
-    lacking = item.cluster or cluster
+    lacking = cluster if cluster in item.lacking else next(iter(item.lacking), cluster)
     fields = "JobID,JobIDRaw,Cluster,Partition,Account,User,UID,Submit,Start,End,ElapsedRaw,State,NNodes,NCPUS"
     return {
         Step.SIGN_IN: (f"{PYTHON} createsuperuser",),
-        Step.NODES: ("scontrol show node > nodes.txt", f"{PYTHON} load_nodes nodes.txt --cluster {cluster}"),
+        Step.NODES: (
+            _fed(cluster, "nodes"),
+            _("# or, from files:"),
+            "scontrol show node > nodes.txt",
+            f"{PYTHON} load_nodes nodes.txt --cluster {cluster}",
+        ),
         Step.POWER: (
             f"{PYTHON} ingest_power power.csv --cluster {cluster}",
             f"{PYTHON} attribute --cluster {cluster}",
         ),
         Step.JOBS: (
+            _fed(cluster, "jobs"),
+            _("# or, from files:"),
             f"TZ=UTC sacct --allusers --duplicates --allocations --parsable2 -S now-7days -E now "
             f"-o {fields},AllocTRES,NodeList,JobName > jobs.txt",
             f"{PYTHON} ingest_jobs jobs.txt --cluster {cluster} --time-zone UTC",
@@ -102,3 +117,8 @@ def _commands(item: Item, cluster: str) -> tuple[str, ...]:
         Step.PUE: (f"{PYTHON} set_factors --cluster {lacking} --pue VALUE --source TEXT",),
         Step.FACTOR: (f"{PYTHON} load_factors", f"{PYTHON} set_factors --cluster {lacking} --zone {_zone()}"),
     }[item.step]
+
+
+def _fed(cluster: str, what: str) -> str:
+    """Have Slurm asked for it; a feed's name has no dots."""
+    return f"{PYTHON} feed add {cluster.replace('.', '-')[:58]}-{what} --kind slurm-{what} --cluster {cluster}"

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from measurements.domain.losses import LOST
 from measurements.parsers.times import REASONS, TimeFault
+from measurements.services.judged import SECOND_SOURCE
 
 BROKEN = gettext_lazy("the line is broken there: look at it in the file, and at what writes the file")
 COPY = gettext_lazy("the file breaks off there; all whole lines before it were taken: copy the file anew")
@@ -42,9 +43,7 @@ COMMON: dict[str, Promise] = {
     "job described ambiguously": gettext_lazy("a job's name may pretend to be another field: it is left out"),
     "unreadable line": BROKEN,
     "broken quotes": gettext_lazy("a quoted field that is not closed, or text behind it"),
-    "another source feeds this channel": gettext_lazy(
-        "two sensors of one thing are never mixed: leave one of them out"
-    ),
+    SECOND_SOURCE: gettext_lazy("two sensors of one thing are never mixed: leave one of them out"),
     "GPU of unknown index": gettext_lazy("nothing says which index this GPU has: log its index beside its UUID"),
     "no mapping for this metric": gettext_lazy(
         "nobody said what this metric is: a mapping file does (docs/how-to/add-an-exporter.md)"
@@ -112,7 +111,10 @@ _SITE: dict[str, Promise] = {
     ),
     "no value (sentinel)": gettext_lazy("The sensor's mark for 'no value', not a reading."),
     "negative counter": gettext_lazy("A counter of energy is never negative: check the export."),
-    "time without zone": gettext_lazy("Give the file again, and say the zone of its clock at “Time zone”."),
+    "time without zone": gettext_lazy(
+        "Of a file: give it again, and say the zone of its clock at “Time zone”. What is pushed writes an offset or Z "
+        "behind its times, or epoch seconds."
+    ),
     "ambiguous local time": gettext_lazy("The clock was set back and the order of lines does not decide: log in UTC."),
     "nonexistent local time": gettext_lazy("The clock was set forward over it: is the zone right that was said?"),
     "time out of range": gettext_lazy(
@@ -129,6 +131,10 @@ _SITE: dict[str, Promise] = {
     "line too long": gettext_lazy("More than 1 MiB without a line end: is it a text file?"),
     "unreadable series": gettext_lazy("A series without a host name."),
     "unknown state": gettext_lazy("No state of Slurm: was the column cut?"),
+    SECOND_SOURCE: gettext_lazy(
+        "Two sensors of one thing are never mixed: switch one of them off, or declare from which day on the new one"
+        " feeds the channel; then try its lines again."
+    ),
     LOST: gettext_lazy(
         "The node's buffer was full while the site could not be reached: these readings are gone. Make it larger"
         " (buffer_mib), or look why the site was away."

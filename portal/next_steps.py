@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -15,6 +16,7 @@ from measurements.selectors.open_questions import OpenQuestions
 from measurements.selectors.operations import ClusterState
 from measurements.selectors.sources import FILES, SENDER, SourceState
 from portal.quantities import duration, whole
+from portal.wording_boards import minute
 from portal.wording_reasons import reason_name
 
 LONGEST_PERIOD_DAYS = 90  # that the page of doubts shows at once
@@ -38,7 +40,8 @@ def steps(
 ) -> list[Step]:
     """All of them, the worst first."""
     return [
-        *(_of_source(one) for one in sources if one.state in ("late", "fails", "slow")),
+        *(_of_source(one) for one in sources if one.state in ("late", "refused", "fails", "slow")),
+        *(_of_end(one) for one in sources if one.ends_at is not None),
         *_of_nodes(states),
         *_of_files(found),
         *_of_refusals(found, days),
@@ -56,10 +59,36 @@ def quiet_sentence(sources: Sequence[SourceState], days: int) -> str:
     return said % {"count": whole(len(sources)), "days": days}
 
 
+def refused_address(one: SourceState) -> str:
+    """Where what a sender's input was refused for is shown, as far as it is kept by sender: of its cluster."""
+    asked: dict[str, str | int] = {"days": LONGEST_PERIOD_DAYS, "cluster": one.cluster, "reason": one.refused_for}
+    return f"{reverse('quarantine')}?{urlencode(asked)}"
+
+
+def when(at: datetime | None) -> str:
+    """An instant, where it is known."""
+    return minute(at) if at is not None else "–"
+
+
 def _of_source(one: SourceState) -> Step:
+    if one.state == "refused":
+        since = when(one.refused_since)
+        said = _("Since %(at)s all that %(source)s sends has been refused.") % {"at": since, "source": one.name}
+        why = reason_name(one.refused_for)
+        return Step("bad", _("all refused"), said, refused_address(one), _("Refused input"), why)
     shape, word = {"late": ("bad", _("late")), "fails": ("warn", _("fails"))}.get(one.state, ("warn", _("slow")))
     link = (reverse("tokens"), _("Tokens")) if one.kind == SENDER else (reverse("sources"), _("Sources"))
     return Step(shape, word, _of_state(one), *link, why=one.error, why_english=True)
+
+
+def _of_end(one: SourceState) -> Step:
+    """Of a token that is used, and ends or has ended."""
+    link = (reverse("tokens"), _("Tokens"))
+    if one.active:
+        said = _("The token of %(source)s ends on %(at)s, and it is in use: replace it.")
+        return Step("warn", _("ends soon"), said % {"source": one.name, "at": when(one.ends_at)}, *link)
+    said = _("The token of %(source)s ended on %(at)s, and is still used: nothing of it is taken.")
+    return Step("bad", _("ended"), said % {"source": one.name, "at": when(one.ends_at)}, *link)
 
 
 def _of_state(one: SourceState) -> str:
@@ -68,6 +97,9 @@ def _of_state(one: SourceState) -> str:
         if one.about == "jobs":
             return _("No file of jobs has come for %(cluster)s in %(time)s: longer than ever before.") % words
         return _("No file of power has come for %(cluster)s in %(time)s: longer than ever before.") % words
+    if one.behind_s is not None:
+        words = {"source": one.name, "time": duration(one.behind_s)}
+        return _("What %(source)s sends is %(time)s old: is its clock wrong, or does it catch up?") % words
     if one.newest_at is None:
         return _("Nothing has come from %(source)s yet.") % {"source": one.name}
     return _("Nothing newer from %(source)s for %(time)s.") % {"source": one.name, "time": duration(one.lag_s)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from typing import Any
 
 from django.db import DatabaseError
@@ -14,7 +15,9 @@ from ninja.security.http import HttpAuthBase
 from measurements.models import Token
 from measurements.selectors.tokens import TokenRefused, token_of
 from measurements.services.push import NotDurable
+from measurements.services.tokens import note_knock
 
+logger = logging.getLogger(__name__)
 NO_TOKEN = "a token is needed: Authorization: Bearer TOKEN"  # noqa: S105 - a sentence
 
 
@@ -39,8 +42,20 @@ def sender_of(request: HttpRequest, scope: str) -> Token:
         raise TokenRefused(401, NO_TOKEN)
     try:
         return token_of(secret, scope, timezone.now())
+    except TokenRefused as fault:
+        if fault.ended is not None:
+            _note_knock(fault.ended)
+        raise
     except DatabaseError as fault:
         raise NotDurable(str(fault)) from fault
+
+
+def _note_knock(token: Token) -> None:
+    """The answer is the same whether it can be noted or not."""
+    try:
+        note_knock(token, timezone.now())
+    except DatabaseError as fault:
+        logger.warning("that %s was used after its end could not be noted: %s", token, fault)
 
 
 def secret_in(header: str) -> str:

@@ -133,6 +133,7 @@ INSTALLED_APPS = [
     "portal",
 ]
 MIDDLEWARE = [
+    "portal.api_errors.errors_as_json",  # first: it sees what all the others answer
     "django.middleware.security.SecurityMiddleware",
     "portal.static_files.PackedStaticFiles",
     "portal.middleware.content_security_policy",

@@ -50,7 +50,11 @@ class TokenForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """With the clusters there are."""
         super().__init__(*args, **kwargs)
-        self.fields["cluster"].queryset = Cluster.objects.order_by("name")  # type: ignore[attr-defined]
+        field, clusters = self.fields["cluster"], Cluster.objects.order_by("name")
+        field.queryset = clusters  # type: ignore[attr-defined]
+        known = [(cluster.pk, cluster.name) for cluster in clusters]  # asked for once
+        chosen = [] if len(known) == 1 else [("", _("choose the cluster"))]  # among several nobody chooses for a person
+        field.choices = [*chosen, *known]  # type: ignore[attr-defined]
 
     def expires_at(self) -> datetime | None:
         """When it ends; None: not by itself."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import select
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
@@ -25,6 +28,7 @@ from measurements.parsers.source import Source, expand
 
 NOTHING_USABLE = 1
 USAGE = 2
+NOBODY_READS = 128 + signal.SIGPIPE  # as a shell says it of a program that wrote to `head` for too long
 LAST_DAY = date(9000, 1, 1)  # beyond any log, and far enough from the calendar's end to add a day
 
 
@@ -93,10 +97,35 @@ def until_day(since: date | None, until: date | None) -> date | None:
     return until
 
 
+def _nobody_reads(stream: TextIO) -> bool:
+    """Whether the other end of a pipe is closed."""
+    asked = select.poll()
+    asked.register(stream, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in asked.poll(0))
+
+
 class JoulebookCommand(BaseCommand):
     """A command with --json, messages on stderr, and the documented exit codes."""
 
     requires_system_checks: list[str] = []
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """As Django does; a reader that goes away (``| head``) ends the command, and nobody is told."""
+        try:
+            try:
+                super().run_from_argv(argv)
+            except SystemExit:
+                sys.stdout.flush()
+                raise
+            sys.stdout.flush()  # the interpreter's own, at its end, could only complain
+        except BrokenPipeError:
+            gone = [stream for stream in (sys.stdout, sys.stderr) if _nobody_reads(stream)]
+            if not gone:
+                raise  # a connection to somebody else
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for stream in gone:
+                os.dup2(nowhere, stream.fileno())
+            sys.exit(NOBODY_READS)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """As Django does; a database without its tables gets a sentence instead of a traceback."""

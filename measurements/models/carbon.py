@@ -106,6 +106,8 @@ class PublishedValue(models.Model):
             models.UniqueConstraint(fields=["series", "resolution", "start"], name="published_value_once"),
             models.CheckConstraint(condition=models.Q(g_per_kwh__gte=0), name="published_value_not_negative"),
         ]
+        verbose_name = _("published value")
+        verbose_name_plural = _("published values")
 
     def __str__(self) -> str:
         return f"{self.series} {self.start}: {self.g_per_kwh} g/kWh"
@@ -140,6 +142,8 @@ class Supply(Typed):
 
     class Meta:
         ordering = ["cluster", "method", "valid_from", "pk"]
+        verbose_name = _("electricity supply")
+        verbose_name_plural = _("electricity supplies")
 
     def __str__(self) -> str:
         return f"{self.cluster}: {self.method} from {self.valid_from}"
@@ -172,6 +176,8 @@ class SiteFactor(Sourced, Typed):
 
     class Meta:
         ordering = ["cluster", "kind", "valid_from", "pk"]
+        verbose_name = _("factor of the site")
+        verbose_name_plural = _("factors of the site")
 
     def __str__(self) -> str:
         return f"{self.cluster}: {self.kind} {self.value} {self.unit} from {self.valid_from}"
@@ -197,6 +203,8 @@ class ReferenceFactor(Sourced):
 
     class Meta:
         ordering = ["kind", "key", "pk"]
+        verbose_name = _("reference factor")
+        verbose_name_plural = _("reference factors")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}: {self.value} {self.unit}"
@@ -219,6 +227,8 @@ class FactorImport(models.Model):
 
     class Meta:
         ordering = ["-pk"]
+        verbose_name = _("import of factors")
+        verbose_name_plural = _("imports of factors")
 
     def __str__(self) -> str:
         return f"{self.series}: {self.source}"
@@ -246,6 +256,8 @@ class Pull(models.Model):
     class Meta:
         ordering = ["provider", "zone"]
         constraints = [models.UniqueConstraint(fields=["provider", "zone", "series"], name="pull_once")]
+        verbose_name = _("provider that is asked")
+        verbose_name_plural = _("providers that are asked")
 
     def __str__(self) -> str:
         return f"{self.provider} {self.zone}"

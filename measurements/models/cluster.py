@@ -66,6 +66,8 @@ class PolicyPeriod(models.Model):
     class Meta:
         ordering = ["cluster", "valid_from"]
         constraints = [models.UniqueConstraint(fields=["cluster", "valid_from"], name="policy_period_once")]
+        verbose_name = _("sharing policy")
+        verbose_name_plural = _("sharing policies")
 
     def __str__(self) -> str:
         return f"{self.cluster}: {self.policy} from {self.valid_from}"
@@ -145,6 +147,8 @@ class NodeAlias(models.Model):
 
     class Meta:
         ordering = ["alias", "valid_from"]
+        verbose_name = _("other name")
+        verbose_name_plural = _("other names")
 
     def __str__(self) -> str:
         return self.alias
@@ -175,6 +179,8 @@ class NodeConfig(models.Model):
     class Meta:
         ordering = ["node", "valid_from"]
         constraints = [models.UniqueConstraint(fields=["node", "valid_from"], name="node_config_once")]
+        verbose_name = _("configuration")
+        verbose_name_plural = _("configurations")
 
     def __str__(self) -> str:
         return f"{self.node} ({self.node_type}) from {self.valid_from}"
@@ -217,6 +223,8 @@ class Channel(models.Model):
     class Meta:
         ordering = ["node", "name", "kind"]
         constraints = [models.UniqueConstraint(fields=["node", "name", "kind"], name="channel_once")]
+        verbose_name = _("channel")
+        verbose_name_plural = _("channels")
 
     def __str__(self) -> str:
         return f"{self.node}/{self.name}"
@@ -242,6 +250,8 @@ class ChannelPeriod(models.Model):
             models.UniqueConstraint(fields=["channel", "valid_from"], name="channel_period_once"),
             models.CheckConstraint(condition=Q(nominal_ms__isnull=True) | Q(nominal_ms__gt=0), name="nominal_positive"),
         ]
+        verbose_name = _("declaration of a channel")
+        verbose_name_plural = _("declarations of channels")
 
     def __str__(self) -> str:
         return f"{self.channel} from {self.valid_from}"
@@ -260,6 +270,8 @@ class MeterPeriod(models.Model):
     class Meta:
         ordering = ["node", "valid_from_ms"]
         constraints = [models.UniqueConstraint(fields=["node", "valid_from_ms"], name="meter_period_once")]
+        verbose_name = _("choice of meter")
+        verbose_name_plural = _("choices of meters")
 
     def __str__(self) -> str:
         return f"meter of {self.node}"

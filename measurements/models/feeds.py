@@ -16,6 +16,10 @@ class Token(models.Model):
         POWER_WRITE = "power:write", _("may send power readings")
         JOBS_WRITE = "jobs:write", _("may send which job holds which GPU")
 
+    class End(models.TextChoices):
+        NEAR = "near", "that it is near"
+        KNOCKS = "knocks", "that it is used all the same"
+
     cluster = models.ForeignKey(Cluster, models.CASCADE, related_name="tokens")
     name = models.CharField(_("name"), max_length=64, help_text=_("Who sends with it: a rack, an agent, a Telegraf."))
     prefix = models.CharField(max_length=12, unique=True, help_text="Its first letters: says which one it is.")
@@ -27,8 +31,12 @@ class Token(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, help_text="To the minute.")
     newest_ms = models.BigIntegerField(null=True, blank=True, help_text="Newest reading sent with it [ms since 1970].")
+    refused_since = models.DateTimeField(null=True, blank=True, help_text="Since when nothing of it was of use.")
+    refused_for = models.CharField(max_length=128, blank=True, help_text="The reason most often given since.")
     late_after_s = models.PositiveIntegerField(null=True, blank=True, help_text="Silent for longer [s]: late.")
     alerted_at = models.DateTimeField(null=True, blank=True, help_text="When the operators were told that it is late.")
+    knocked_at = models.DateTimeField(null=True, blank=True, help_text="Shown after its end, to the minute.")
+    end_told = models.CharField(max_length=8, blank=True, choices=End, help_text="What operators were told of its end.")
 
     class Meta:
         ordering = ["cluster", "name"]

@@ -154,6 +154,8 @@ class AllocationEnergy(models.Model):
         indexes = [
             models.Index(fields=["node", "day"], name="allocation_energy_node_day"),
         ]
+        verbose_name = _("energy of an allocation")
+        verbose_name_plural = _("energies of allocations")
 
     def __str__(self) -> str:
         return f"{self.allocation_id} {self.day}"
@@ -186,6 +188,10 @@ class JobEnergy(Figures):
 
     job = models.OneToOneField(Job, models.CASCADE, primary_key=True, related_name="energy")
     flags = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("energy of a job")
+        verbose_name_plural = _("energies of jobs")
 
     def __str__(self) -> str:
         return f"{self.job}: {self.energy_j} J"

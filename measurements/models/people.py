@@ -211,6 +211,8 @@ class DigestChoice(models.Model):
 
     class Meta:
         ordering = ["username"]
+        verbose_name = _("choice of mails")
+        verbose_name_plural = _("choices of mails")
 
     def __str__(self) -> str:
         return self.username

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from measurements.models.cluster import Cluster
 
@@ -31,6 +32,8 @@ class Batch(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["cluster", "content", "sha256", "options_key"], name="batch_once")
         ]
+        verbose_name = _("batch")
+        verbose_name_plural = _("batches")
 
     def __str__(self) -> str:
         return f"batch {self.pk} ({self.source})"
@@ -79,6 +82,8 @@ class Quarantine(models.Model):
 
     class Meta:
         ordering = ["batch", "first_line"]
+        verbose_name = _("refusal")
+        verbose_name_plural = _("refusals")
 
     def __str__(self) -> str:
         return f"{self.count} × {self.reason}"
@@ -112,6 +117,8 @@ class PendingCorrection(models.Model):
 
     class Meta:
         ordering = ["cluster", "day", "pk"]
+        verbose_name = _("pending correction")
+        verbose_name_plural = _("pending corrections")
 
     def __str__(self) -> str:
         return f"{self.rows} {self.content} for the sealed {self.day}"

@@ -126,6 +126,10 @@ class JobTags(models.Model):
     target_origin = models.CharField(max_length=24, blank=True)
     work_origin = models.CharField(max_length=24, blank=True)
 
+    class Meta:
+        verbose_name = _("tags of a job")
+        verbose_name_plural = _("tags of jobs")
+
     def __str__(self) -> str:
         return f"{self.job}"
 

@@ -11,6 +11,7 @@ from django.contrib.auth.models import AbstractUser, AnonymousUser
 from measurements.domain.units import MS_PER_S, datetime_from_ms, ms_from_datetime
 from measurements.models import Feed
 
+UNASKED_S = 60  # a worker looks for what is due more often
 # A cluster on which nothing runs is no fault of its feed: these are late when nobody answers them.
 _BY_CURSOR = frozenset({Feed.Kind.SLURM_JOBS, Feed.Kind.SLURM_NODES, Feed.Kind.SLURM_MEMBERS, Feed.Kind.SLURM_GPUS})
 
@@ -37,6 +38,12 @@ class FeedState:
     late_after_s: int
     options: dict[str, Any]
     alerted_at: datetime | None = None  # when operators were told that it is late
+    unasked: bool = False  # its time came more than a turn ago, and nobody is at it
+
+    @property
+    def by_cursor(self) -> bool:
+        """Whether it has come as far as was asked for, however old the newest thing is."""
+        return self.kind in _BY_CURSOR
 
     @property
     def notes(self) -> list[str]:
@@ -99,6 +106,7 @@ def _state(feed: Feed, now: datetime) -> FeedState:
         late_after_s=feed.late_after_s,
         options=feed.options,
         alerted_at=feed.alerted_at,
+        unasked=_unasked(feed, now),
     )
 
 
@@ -108,6 +116,13 @@ def _late(feed: Feed, lag_s: float | None, now: datetime) -> bool:
         return lag_s > feed.late_after_s
     due = feed.next_at is not None and now > feed.next_at + timedelta(seconds=feed.late_after_s)
     return due or feed.failures * feed.every_s > feed.late_after_s
+
+
+def _unasked(feed: Feed, now: datetime) -> bool:
+    """Whether no worker came for it: one at work would have asked by now, or be at it."""
+    if not feed.enabled or (feed.claimed_by and feed.claimed_until is not None and feed.claimed_until > now):
+        return False
+    return feed.next_at is None or now > feed.next_at + timedelta(seconds=max(feed.every_s, UNASKED_S))
 
 
 def _text(instant: datetime | None) -> str | None:

@@ -41,15 +41,25 @@ class Item:
     state: State
     count: int = 0
     seen_at: datetime | None = None
-    cluster: str = ""  # the first that lacks it
+    lacking: tuple[str, ...] = ()  # the clusters that lack it, those that are furthest along first
 
 
 @dataclass(frozen=True, slots=True)
 class Checklist:
-    """All steps, and the clusters there are."""
+    """All steps, and the clusters there are: those that are furthest along first."""
 
     items: tuple[Item, ...]
     clusters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """A cluster: how many of its steps are done, and its factors."""
+
+    name: str
+    steps: int
+    has_pue: bool
+    has_supply: bool
 
 
 def checklist() -> Checklist:
@@ -62,8 +72,9 @@ def checklist() -> Checklist:
     newest_ms = machine["newest_ms"]
     nodes = machine["nodes"]
     clusters = _clusters()
-    without_pue = [name for name, has_pue, _ in clusters if not has_pue]
-    without_supply = [name for name, _, has_supply in clusters if not has_supply]
+    begun = [one for one in clusters if one.steps] or clusters  # one by a typing error lacks nothing
+    without_pue = tuple(one.name for one in begun if not one.has_pue)
+    without_supply = tuple(one.name for one in begun if not one.has_supply)
     return Checklist(
         (
             Item(Step.SIGN_IN, _state(people["newest"] is not None), seen_at=people["seen_at"]),
@@ -73,26 +84,35 @@ def checklist() -> Checklist:
             Item(
                 Step.PUE,
                 State.OPTIONAL if without_pue or not clusters else State.DONE,
-                cluster="".join(without_pue[:1]),
+                lacking=without_pue,
             ),
             Item(
                 Step.FACTOR,
                 _state(bool(clusters) and not without_supply),
-                cluster="".join(without_supply[:1]),
+                lacking=without_supply,
             ),
         ),
-        tuple(name for name, *_ in clusters),
+        tuple(one.name for one in clusters),
     )
 
 
-def _clusters() -> list[tuple[str, bool, bool]]:
-    """Name, whether there is a PUE (typed or metered), and whether there is a carbon intensity."""
+def _clusters() -> list[_Machine]:
+    """Those that are furthest along first."""
     of_cluster = {"cluster": OuterRef("pk")}
+    nodes = Node.objects.filter(**of_cluster)
     typed = SiteFactor.objects.filter(**of_cluster, kind=SiteFactor.Kind.PUE)
-    metered = Node.objects.filter(**of_cluster, level=Node.Level.FACILITY, last_sample_ms__isnull=False)
+    metered = nodes.filter(level=Node.Level.FACILITY, last_sample_ms__isnull=False)
     supplies = Supply.objects.filter(**of_cluster, method=Method.LOCATION)
-    found = Cluster.objects.annotate(has_pue=Exists(typed) | Exists(metered), has_supply=Exists(supplies))
-    return list(found.values_list("name", "has_pue", "has_supply"))
+    rows = Cluster.objects.annotate(
+        described=Exists(nodes),
+        has_power=Exists(nodes.filter(last_sample_ms__isnull=False)),
+        has_jobs=Exists(jobs_taken().filter(**of_cluster)),
+        has_pue=Exists(typed) | Exists(metered),
+        has_supply=Exists(supplies),
+    )
+    named = rows.order_by("name").values_list("name", "described", "has_power", "has_jobs", "has_pue", "has_supply")
+    found = [_Machine(name, sum(steps), has_pue, has_supply) for name, *steps, has_pue, has_supply in named]
+    return sorted(found, key=lambda one: -one.steps)
 
 
 def jobs_taken() -> QuerySet[Batch]:

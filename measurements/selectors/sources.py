@@ -47,12 +47,20 @@ class SourceState:
     ask: str = ""  # who made it
     alerted_at: datetime | None = None
     lost: int = 0  # readings that a sender told lately it had dropped
+    refused_since: datetime | None = None  # nothing of what a sender sends is of use
+    refused_for: str = ""  # the reason most often given
+    ends_at: datetime | None = None  # of a token, where it is near or past, and the token is used
+    knocked_at: datetime | None = None  # with a token after its end, lately
+    end_told: str = ""  # what operators were told of its end
+    behind_s: float | None = None  # how old a sender's newest reading was when it sent last, where that is too old
 
     @property
     def state(self) -> str:
         """In a word."""
         if not self.active:
-            return "off"
+            return "off" if self.knocked_at is None else "knocks"
+        if self.refused_since is not None:
+            return "refused"
         if self.late:
             return "late"
         if self.failures:
@@ -61,13 +69,18 @@ class SourceState:
             return "slow"
         return "waits" if self.newest_at is None else "ok"
 
+    @property
+    def brings_nothing(self) -> bool:
+        """Whether it should bring something, and does not: late, or all of it is refused."""
+        return self.state in ("late", "refused")
+
 
 def source_states(now: datetime, viewer: AbstractUser | AnonymousUser | None = None) -> list[SourceState]:
     """All sources, those that are late first; for a viewer only if operations are theirs to see."""
     if viewer is not None and not (viewer.is_active and viewer.has_perm("measurements.view_operations")):
         return []
     found = [*live_states(now), *_files(now)]
-    order = ("late", "fails", "slow", "waits", "ok", "off")
+    order = ("late", "refused", "knocks", "fails", "slow", "waits", "ok", "off")
     return sorted(found, key=lambda one: (order.index(one.state), one.cluster, one.kind, one.name))
 
 
@@ -95,11 +108,14 @@ def _feed(state: FeedState) -> SourceState:
 
 def _sender(state: TokenState, now: datetime) -> SourceState:
     token: Token = state.token
-    newest = state.newest or token.last_used_at
+    newest = state.newest  # that it knocks says nothing of what it brings
     return SourceState(
         SENDER, token.pk, token.name, ", ".join(token.scopes), token.cluster.name, state.usable, newest,
         None if newest is None else max(0.0, (now - newest).total_seconds()), None, token.late_after_s, state.late,
-        ask=token.made_by, alerted_at=token.alerted_at,
+        ask=token.made_by, alerted_at=token.alerted_at, refused_since=token.refused_since if state.refused else None,
+        refused_for=token.refused_for if state.refused else "", behind_s=state.behind_s,
+        ends_at=(token.revoked_at or token.expires_at) if state.ends_soon or state.knocks else None,
+        knocked_at=token.knocked_at if state.knocks else None, end_told=token.end_told,
     )  # fmt: skip
 
 

@@ -1,4 +1,6 @@
-"""One mail to the operators when a source becomes late, and one when it is back.
+"""One mail to the operators when a source becomes late or all it sends is refused, and one when it is back.
+
+One more before a token in use expires, and one when a token is used after its end.
 
 Whether they were told stands with the source, and is noted once the mail is handed over: what cannot be sent is tried
 again, the later the more often it failed. What is switched off or revoked says nothing any more. What the mail says
@@ -20,8 +22,9 @@ from django.core.mail import EmailMessage
 from django.db.models import Q
 from django.utils.module_loading import import_string
 
-from measurements.models import DigestChoice, Heartbeat
+from measurements.models import DigestChoice, Heartbeat, Token
 from measurements.selectors.sources import FEED, SENDER, SourceState, live_states
+from measurements.selectors.tokens import REFUSED_AFTER
 from measurements.services import feeds, tokens
 from measurements.services.heartbeats import CHORE, beat, forget
 
@@ -33,13 +36,15 @@ FIRST_WAIT = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Which sources became late, and which are back."""
+    """Which sources became late (or all they send is refused), which are back, and whose tokens end or have ended."""
 
     late: tuple[SourceState, ...]
     back: tuple[SourceState, ...]
+    ending: tuple[SourceState, ...] = ()
+    knocking: tuple[SourceState, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.late or self.back)
+        return bool(self.late or self.back or self.ending or self.knocking)
 
 
 Compose = Callable[[News, datetime], tuple[str, str]]  # subject and text
@@ -50,8 +55,10 @@ def alert_due(now: datetime) -> News | None:
     states = live_states(now)
     _forget([one for one in states if one.alerted_at is not None and not one.active])
     news = News(
-        tuple(one for one in states if one.late and one.alerted_at is None),
-        tuple(one for one in states if one.active and not one.late and one.alerted_at is not None),
+        tuple(one for one in states if one.alerted_at is None and _is_due(one, now)),
+        tuple(one for one in states if one.active and not one.brings_nothing and one.alerted_at is not None),
+        tuple(one for one in states if one.active and one.ends_at is not None and not one.end_told),
+        tuple(one for one in states if one.state == "knocks" and one.end_told != Token.End.KNOCKS),
     )
     people = recipients() if news else []
     if not people or not settings.DEFAULT_FROM_EMAIL or not _may_try(now):
@@ -64,8 +71,16 @@ def alert_due(now: datetime) -> News | None:
         return None
     _note(news.late, now)
     _forget(news.back)
+    tokens.note_end_told([one.pk for one in news.ending], Token.End.NEAR)
+    tokens.note_end_told([one.pk for one in news.knocking], Token.End.KNOCKS)
     forget(FAILED)
     return news
+
+
+def _is_due(one: SourceState, now: datetime) -> bool:
+    """Late, or refused for a while: whoever tries a new token may be wrong once without a mail."""
+    lasts = one.refused_since is None or now - one.refused_since >= REFUSED_AFTER
+    return one.brings_nothing and lasts
 
 
 def recipients() -> list[str]:
@@ -85,7 +100,12 @@ def recipients() -> list[str]:
 def _message(news: News, people: Sequence[str], now: datetime) -> EmailMessage:
     compose: Compose = import_string(settings.ALERT_COMPOSER)
     subject, text = compose(news, now)
-    what = "\n".join([*people, *(f"{one.kind}{one.pk}{one.late}{one.newest_at}" for one in (*news.late, *news.back))])
+    about = [
+        f"{one.kind}{one.pk}{one.state}{one.newest_at}{one.refused_since}{one.alerted_at}"
+        for one in (*news.late, *news.back)
+    ]
+    about += [f"end {one.pk}{one.state}" for one in (*news.ending, *news.knocking)]
+    what = "\n".join([*people, *about])
     number = hashlib.sha256(what.encode()).hexdigest()[:24]  # of two that arrived a mail program shows one
     headers = {
         "Message-ID": f"<alert.{number}@{settings.SITE_URL.hostname}>",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import Max
 
+from measurements.domain.integrate import wrap_limit_mw
 from measurements.domain.units import Kind
 from measurements.models import Channel, ChannelPeriod, Cluster
 from measurements.services.machine import touch_nodes
@@ -83,12 +84,23 @@ def declare_channels(cluster: Cluster, first_days: dict[int, date], declaration:
         if written is None:
             continue
         (changed if written.pk else fresh).append(written)
-        node = nodes[channel_id]
-        touched[node] = min(day, touched.get(node, day))
+        # How large a wrap of its counter may be is known of some sources.
+        if not said.keys() <= _NO_FIGURE or wrap_limit_mw(written.source, written.wrap_uj or 0) >= 0:
+            node = nodes[channel_id]
+            touched[node] = min(day, touched.get(node, day))
+    write_periods(cluster, fresh, changed, ["valid_from", *said], touched)
+
+
+def write_periods(
+    cluster: Cluster,
+    fresh: Sequence[ChannelPeriod],
+    changed: Sequence[ChannelPeriod],
+    names: Sequence[str],
+    touched: dict[int, date],
+) -> None:
+    """Write new rows, and fields of others; of ``touched`` nodes figures depend on it from a day on."""
     ChannelPeriod.objects.bulk_create(fresh, 1000)
-    ChannelPeriod.objects.bulk_update(changed, ["valid_from", *said], 200)
-    if said.keys() <= _NO_FIGURE:
-        return
+    ChannelPeriod.objects.bulk_update(changed, names, 200)
     # A stretch may reach over midnight, hence the day before.
     touch_nodes(cluster, {node: day - timedelta(days=1) for node, day in touched.items()})
 

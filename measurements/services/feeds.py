@@ -136,6 +136,12 @@ def disable(feed: Feed) -> None:
     Feed.objects.filter(pk=feed.pk).update(enabled=False, claimed_by="", claimed_until=None)
 
 
+def remove(feed: Feed) -> None:
+    """Forget it, for good; its batches and all that was stored stay. A turn under way stores nothing more."""
+    Feed.objects.filter(pk=feed.pk).delete()
+    memory_of(feed).path.unlink(missing_ok=True)
+
+
 def note_alert(pks: Sequence[int], at: datetime | None) -> None:
     """Note that operators were told that these are late, or that they are not any more."""
     Feed.objects.filter(pk__in=pks).update(alerted_at=at)
@@ -159,8 +165,8 @@ def ask(pk: int, now: datetime, *, at_once: bool = False) -> Ended | None:
     if taken != 1:
         return None
     with _spool() as spool:
-        turn = Turn(Feed.objects.select_related("cluster").get(pk=pk), now, spool)
-        return _run(turn)
+        feed = Feed.objects.select_related("cluster").filter(pk=pk).first()
+        return _run(Turn(feed, now, spool)) if feed is not None else None  # removed meanwhile
 
 
 def _run(turn: Turn) -> Ended | None:

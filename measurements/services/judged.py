@@ -19,7 +19,7 @@ BELOW_FLOOR = "below floor"
 CURES = {
     FROM_THE_FUTURE: "later than the clock here: is the sender's clock, or the zone given, ahead? Give it again then",
     BELOW_FLOOR: "below floor_w of the node (load_nodes) while it is not declared off (node states)",
-    SECOND_SOURCE: "leave one of both out, or name the new source from a day on (admin, Channels: its periods)",
+    SECOND_SOURCE: "leave one of both out, or declare the change of source from a day on (channel_source)",
     UNKNOWN_GPU: "nobody told which index this UUID has: the node agent, dcgm-exporter and nvidia_smi_index do",
     "unknown node": "load it with load_nodes, then give the same file again",
     "zero watts": "a powered node never draws 0 W: the sensor gave no value",

@@ -13,11 +13,18 @@ from measurements.domain.units import EPOCH_DAY, day_from_ms
 from measurements.models import (
     Allocation,
     Cluster,
+    DirtyDay,
+    DirtyDoubt,
     DirtyNodeDay,
     Node,
     NodeConfig,
     NodeDay,
     NodeType,
+    PolicyPeriod,
+    PriceDay,
+    Token,
+    TypeDay,
+    UsageDay,
 )
 from measurements.parsers.records import NodeRecord
 from measurements.services.marks import mark_jobs, mark_node_days, mark_rolled_up_days
@@ -25,6 +32,10 @@ from measurements.services.names import NodeNames
 from measurements.store import days_between
 
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# What describes a cluster, and what is made anew from what it holds.
+_GOES_WITH_ITS_CLUSTER = {
+    NodeType, PolicyPeriod, DirtyDay, DirtyDoubt, DirtyNodeDay, NodeDay, PriceDay, TypeDay, UsageDay
+}  # fmt: skip
 _CONFIG_FIELDS = (
     "cpus",
     "gpus",
@@ -55,6 +66,42 @@ def create_cluster(name: str) -> Cluster:
     if not _CLUSTER_NAME.fullmatch(name):
         raise ValueError(f"{name!r} can't name a cluster: use letters, digits, dot, dash and underscore, 64 at most")
     return Cluster.objects.get_or_create(name=name)[0]
+
+
+class StillHolds(ValueError):
+    """Why a cluster is not deleted: names of what it holds, in the reader's language."""
+
+    def __init__(self, what: Sequence[str]) -> None:
+        """With the names."""
+        self.what = tuple(what)
+        super().__init__(f"it holds {', '.join(what)}")
+
+
+def held_by(cluster: Cluster) -> list[str]:
+    """What a cluster holds beside what describes it and what is derived: with that it was no typing error."""
+    found = []
+    for relation in Cluster._meta.related_objects:
+        model = relation.related_model
+        if model in _GOES_WITH_ITS_CLUSTER:
+            continue
+        rows = model._default_manager.filter(**{relation.field.name: cluster})
+        if model is Token:
+            rows = rows.filter(revoked_at__isnull=True)
+        if model is Node:
+            rows = rows.filter(last_sample_ms__isnull=False)
+        if rows.exists():
+            found.append(str(model._meta.verbose_name_plural))
+    return found
+
+
+@transaction.atomic
+def delete_cluster(cluster: Cluster) -> None:
+    """Delete one that holds nothing, with its description; `StillHolds` otherwise."""
+    Cluster.objects.select_for_update().get(pk=cluster.pk)
+    if what := held_by(cluster):
+        raise StillHolds(what)
+    Node.objects.filter(cluster=cluster).delete()  # before their types, which are kept from them
+    cluster.delete()
 
 
 @transaction.atomic

@@ -19,7 +19,7 @@ from measurements.services.gathering import BrokenOff, Gathering
 from measurements.services.judge import judge
 from measurements.services.losses import note_losses
 from measurements.services.push_commit import Delivery, HoursBatch, Tally, commit
-from measurements.services.quarantine import grow_quarantine
+from measurements.services.quarantine import RefusedCount, grow_quarantine
 from measurements.services.tokens import note_uses
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,27 @@ def _commit(deliveries: Sequence[Delivery]) -> None:
         batch.committed_at = now
         batch.save(update_fields=["read", "refused", "stored", "duplicates", "committed_at"])
         grow_quarantine(batch, [delivery.refused for delivery in deliveries], LINES_KEPT)
-        note_uses(((one.token, one.newest_ms) for one in deliveries if one.token is not None), now)
+        uses = ((one.token, one.newest_ms) for one in deliveries if one.token is not None)
+        note_uses(uses, now, _all_refused(deliveries))
 
     now = max(delivery.now for delivery in deliveries)
     commit(deliveries, "push", book)
+
+
+def _all_refused(deliveries: Sequence[Delivery]) -> dict[int, str]:
+    """By token the reason most often given, where nothing was of use; empty where something was."""
+    found: dict[int, str] = {}
+    for one in deliveries:
+        if one.token is None:
+            continue
+        if len(one.samples):
+            found[one.token.pk] = ""
+        elif counts := one.refused.counts():
+            found.setdefault(one.token.pk, _reason(counts))
+    return found
+
+
+def _reason(counts: Sequence[RefusedCount]) -> str:
+    """The reason most often given; that senders send more than power is one only where there is no other."""
+    named = [row for row in counts if not row.reason.startswith("no mapping for ")]
+    return (named or counts)[0].reason

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
@@ -11,6 +11,7 @@ from measurements.domain.token_secrets import PREFIX_LENGTH, digest_of, new_secr
 from measurements.models import Cluster, Token
 
 NOTE_EVERY = timedelta(minutes=1)
+REASON_LENGTH = 128  # of the column
 
 
 class TokenFault(ValueError):
@@ -72,15 +73,44 @@ def note_alert(pks: Sequence[int], at: datetime | None) -> None:
     Token.objects.filter(pk__in=pks).update(alerted_at=at)
 
 
-def note_uses(uses: Iterable[tuple[Token, int | None]], now: datetime) -> None:
-    """Note that tokens were used, and the newest reading sent with each [ms]; a token at most once a minute."""
+def note_end_told(pks: Sequence[int], what: Token.End) -> None:
+    """Note what operators were told of the end of these."""
+    Token.objects.filter(pk__in=pks).update(end_told=what)
+
+
+def note_knock(token: Token, now: datetime) -> None:
+    """Note that a token was shown that has expired or was revoked; at most once a minute."""
+    if token.knocked_at is None or now >= token.knocked_at + NOTE_EVERY:
+        Token.objects.filter(pk=token.pk).update(knocked_at=now)
+
+
+def note_uses(
+    uses: Iterable[tuple[Token, int | None]], now: datetime, refused: Mapping[int, str] | None = None
+) -> None:
+    """Note that tokens were used, and the newest reading sent with each [ms]; a token at most once a minute.
+
+    ``refused``: by token for what reason all was refused, empty where something was of use; a token that is not in it
+    was used for something else. That something is of use again is noted at once, which is once a minute too.
+    """
     newest: dict[int, int | None] = {}
     rows: dict[int, Token] = {}
     for token, newest_ms in uses:
         rows[token.pk] = token
         newest[token.pk] = max((ms for ms in (newest_ms, newest.get(token.pk)) if ms is not None), default=None)
     for token in rows.values():
-        if token.last_used_at is not None and now < token.last_used_at + NOTE_EVERY:
+        reason = None if refused is None else refused.get(token.pk)
+        again = reason == "" and token.refused_since is not None
+        if not again and token.last_used_at is not None and now < token.last_used_at + NOTE_EVERY:
             continue
         known = [ms for ms in (newest[token.pk], token.newest_ms) if ms is not None]
-        Token.objects.filter(pk=token.pk).update(last_used_at=now, newest_ms=max(known, default=None))
+        Token.objects.filter(pk=token.pk).update(
+            last_used_at=now, newest_ms=max(known, default=None), **_refused(token, reason, now)
+        )
+
+
+def _refused(token: Token, reason: str | None, now: datetime) -> dict[str, object]:
+    """What is to be noted of refusals."""
+    if reason is None:
+        return {}
+    since = (token.refused_since or now) if reason else None
+    return {"refused_since": since, "refused_for": reason[:REASON_LENGTH]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -14,7 +15,9 @@ from measurements.models import Token
 from measurements.parsers import agent_losses, power_csv, power_json
 from measurements.parsers.body import Body, json_object
 from measurements.parsers.records import ParseOptions, PowerChunk
+from measurements.services.directories import directory_of
 from measurements.services.push import push, tell_losses
+from measurements.services.quarantine import RefusedCount
 from portal.push_answers import told
 from portal.push_body import Refused, body_of
 from portal.push_holds import take_holds
@@ -48,11 +51,23 @@ def power(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     with body_of(request) as body:
         chunks = _plain(request, body, ms_from_datetime(now))
-        losses = agent_losses.read(body) if request.content_type == "application/json" else []
+        is_json = request.content_type == "application/json"
+        losses = agent_losses.read(body) if is_json else []
         report = push(sender(request), chunks, now)
         if report.usable:
             tell_losses(sender(request), losses, now)
+        if is_json and not report.read:
+            report.refused.extend(_would_be_refused(sender(request), json_object(body).get("node"), now))
         return told(report)
+
+
+def _would_be_refused(token: Token, node: Any, now: datetime) -> list[RefusedCount]:
+    """Of a body without samples: that those of its node would be refused. An agent asks so whether it is known."""
+    if not isinstance(node, str) or not node:
+        return []
+    if directory_of(token.cluster, [node]).at(node, ms_from_datetime(now)) >= 0:
+        return []
+    return [RefusedCount("unknown node", 0, 0, f"{node[:255]} is not described in the cluster {token.cluster.name}")]
 
 
 def _plain(request: HttpRequest, body: bytes, now_ms: int) -> Sequence[PowerChunk]:

@@ -19,13 +19,13 @@ from measurements.models import Token
 from measurements.parsers import line_protocol
 from measurements.services.catalogues import catalogue_of
 from measurements.services.push import push
+from portal.api_errors import influx_form
 from portal.push_answers import FAULTS, UNMAPPED, first_broken, first_words, status_of, with_headers
 from portal.push_body import Refused, body_of
 from portal.senders import sender_of
 
 PRECISIONS = {"n": "ns", "ns": "ns", "u": "us", "us": "us", "µ": "us", "ms": "ms", "s": "s"}
 _MADE = re.compile(r"\s*CREATE\s+DATABASE\b", re.IGNORECASE)
-_CODES = {400: "invalid", 401: "unauthorized", 403: "forbidden", 413: "request too large", 429: "too many requests"}
 
 
 @require_safe
@@ -89,6 +89,4 @@ def _written(request: HttpRequest, precision: str, status: int, busy: int) -> Ht
 
 
 def _refused(status: int, sentence: str) -> HttpResponse:
-    """As InfluxDB says it; `error` is where version 1 looks."""
-    code = _CODES.get(status, "unavailable" if status == 503 else "unprocessable entity")
-    return with_headers(JsonResponse({"code": code, "message": sentence, "error": sentence}, status=status))
+    return with_headers(JsonResponse(influx_form(status, sentence), status=status))

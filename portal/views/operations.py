@@ -55,7 +55,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "seen": seen,
         "late_seen": [one.name for one, late in seen if late],
         "clusters": [state.name for state in states],
-        "checklist": lines(set_up),
+        "checklist": lines(set_up, request.GET.get("cluster", "")),
         "set_up": all(item.state == State.DONE for item in set_up.items),
         "scope_checks": disagreeing(request.user),
     }

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from measurements.models import Batch, Quarantine
 from measurements.selectors.batches import first_lines, may_see_lines
 from measurements.selectors.refused import MOST_DOWNLOADED, ReasonSum, all_lines, reasons, refused_page
+from measurements.services.judged import SECOND_SOURCE
 from portal.csvs import csv_response
 from portal.operations_forms import OPERATIONS_LENGTHS
 from portal.refused_page import Asked, asked
@@ -41,6 +42,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "may_replay": request.user.has_perm("measurements.change_quarantine"),
         "most_downloaded": MOST_DOWNLOADED,
         "paged": before is not None,
+        "second_source": SECOND_SOURCE,
     }
     if said.wanted.reason or said.wanted.batch:
         context |= _batches(request, said, found, before)

@@ -27,7 +27,8 @@ def page(request: HttpRequest) -> HttpResponse:
     feeds = [one for one in feed_states(now, request.user) if one.cluster in names]
     context = {
         "states": states,
-        "late": sum(one.late for one in states),
+        "late": sum(one.state == "late" for one in states),
+        "refused": sum(one.state == "refused" for one in states),
         "feeds": feeds,
         "now": now,
         "lost_reason": LOST,

@@ -31,7 +31,10 @@ def page(request: HttpRequest) -> HttpResponse:
     states = token_states(timezone.now())
     context = {
         "states": states,
-        "late": sum(state.late for state in states),
+        "late": sum(state.late and not state.refused for state in states),
+        "refused": sum(state.refused for state in states),
+        "ended": sum(state.knocks for state in states),
+        "ending": sum(state.ends_soon for state in states),
         "usable": sum(state.usable for state in states),
         "may_make": request.user.has_perms(MANAGE),
     }

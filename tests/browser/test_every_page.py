@@ -123,6 +123,7 @@ PAGES = (
     Page("doubts", "/operations/doubts/", OPERATORS),
     Page("quarantine", "/operations/quarantine/?days=90&reason=zero+watts", OPERATORS),
     Page("quarantine-replay", "/operations/quarantine/replay/?days=90", OPERATORS),
+    Page("quarantine-source", "/operations/quarantine/source/?days=90", OPERATORS),
     Page("sources", "/operations/sources/", OPERATORS),
     Page("coverage", "/operations/coverage/", OPERATORS),
     Page("reconciliation", "/operations/reconciliation/", OPERATORS),

@@ -16,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from measurements.demo.note import Simulated, write_note
 from measurements.demo.people import LOOK_AS
-from measurements.models import Cluster
+from measurements.models import Batch, Cluster, Feed, Node
 from measurements.selectors.setup import checklist
 from portal.checklist import Line
 from tests.conftest import People
@@ -116,6 +116,8 @@ def test_a_new_site_tells_its_steps_and_each_command_takes_one(client: Client, t
     assert states(client) == ["missing"] * 4 + ["optional", "missing"]
     assert "manage.py createsuperuser" in page
     assert "manage.py load_nodes nodes.txt --cluster NAME" in page
+    assert "manage.py feed add NAME-nodes --kind slurm-nodes --cluster NAME" in page
+    assert "docs/slurm.md" in page
 
     root = User.objects.create_superuser("root", password="a long password")
     assert client.get("/").status_code == 302, "from now on there is something to keep"
@@ -164,9 +166,41 @@ def test_emissions_take_the_commands_that_the_set_up_names(client: Client) -> No
     assert "A carbon intensity is declared: energy becomes emissions." in text(client, "/operations/")
     assert (steps()[pue].commands, steps()[factor].commands) == ((), ())
 
-    Cluster.objects.create(name="later")
+    later = Cluster.objects.create(name="later")
+    assert (steps()[pue].state, steps()[factor].state) == ("done", "done"), "a typing error lacks nothing"
+    Node.objects.create(cluster=later, name="l1")
     assert (steps()[pue].state, steps()[factor].state) == ("optional", "missing")
     assert steps()[factor].commands[1].endswith("set_factors --cluster later --zone CODE")
+
+
+@pytest.mark.usefixtures("site")
+def test_the_steps_are_of_the_cluster_looked_at_else_of_the_one_furthest_along(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    Batch.objects.filter(content="jobs").delete()
+    Cluster.objects.create(name="aaa-typing-error")
+    Node.objects.create(cluster=Cluster.objects.create(name="ab.c"), name="b1")
+
+    def commands(query: str = "") -> list[str]:
+        (jobs,) = [line for line in client.get(f"/operations/{query}").context["checklist"] if line.title == "Jobs"]
+        return [command.split("manage.py ")[-1] for command in jobs.commands]
+
+    assert commands()[0] == "feed add alpha-jobs --kind slurm-jobs --cluster alpha"
+    assert [one for one in commands("?cluster=none") if "cluster" in one] == [
+        one for one in commands() if "cluster" in one
+    ]
+    assert commands("?cluster=ab.c")[0] == "feed add ab-c-jobs --kind slurm-jobs --cluster ab.c"
+    run(*commands("?cluster=ab.c")[0].split())
+    run(*commands("?cluster=aaa-typing-error")[0].split())
+    assert sorted(Feed.objects.values_list("name", "cluster__name")) == [
+        ("aaa-typing-error-jobs", "aaa-typing-error"),
+        ("ab-c-jobs", "ab.c"),
+    ]
+    (factor,) = [line for line in client.get("/operations/").context["checklist"] if line.title == "Emission factor"]
+    assert "--cluster alpha" in factor.commands[1]
+    (factor,) = [
+        line for line in client.get("/operations/?cluster=ab.c").context["checklist"] if line.title == "Emission factor"
+    ]
+    assert "--cluster ab.c" in factor.commands[1]
 
 
 def test_the_checklist_takes_four_queries(django_assert_num_queries: DjangoAssertNumQueries) -> None:

@@ -10,12 +10,15 @@ from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from pytest_django import DjangoAssertNumQueries
 
 from measurements.domain.units import ms_from_datetime
@@ -566,6 +569,33 @@ def test_feeds_are_listed_and_a_late_one_says_why(operator: Client) -> None:
     assert "sacct ended with 1: refused" in page
     assert "comments don&#x27;t come" in page
     assert page.count('class="status bad"') == 1
+
+
+def test_of_a_late_feed_is_said_whether_it_was_asked(operator: Client) -> None:
+    cluster, now = Cluster.objects.create(name="fed"), timezone.now()
+    minute, old = timedelta(minutes=1), {"newest_ms": ms_from_datetime(now) - 7_200_000}
+    held = {"next_at": now - 20 * minute, "claimed_by": "w", "claimed_until": now + minute}
+    at_work: dict[str, Any] = {"last_ok_at": now - minute, "next_at": now}
+    forgotten: dict[str, Any] = {"last_ok_at": now - 120 * minute, "next_at": now - 119 * minute}
+    for name, kind, values in (
+        ("fed-old", "prometheus", at_work | old),
+        ("fed-behind", "slurm-jobs", at_work | {"cursor_ms": old["newest_ms"]}),
+        ("fed-empty", "prometheus", at_work | held),
+        ("fed-begun", "redfish", held),
+        ("fed-left", "prometheus", forgotten | old),
+        ("fed-dead", "redfish", forgotten | old | {"claimed_by": "w", "claimed_until": now - minute}),
+    ):  # fmt: skip
+        Feed.objects.create(cluster=cluster, name=name, kind=kind, every_s=60, late_after_s=600, **values)
+    page = operator.get("/operations/sources/").content.decode()
+    cells = page.split('id="feeds"')[1].split('<th role="rowheader" scope="row">')
+    rows = {row.split("</th>")[0]: plain(row) for row in cells}
+    asked = "is a worker at work?"
+    assert {name for name, row in rows.items() if asked in row} == {"fed-left", "fed-dead"}
+    at, newest = (date_format(localtime(one), "j M Y, H:i") for one in (now - minute, now - 120 * minute))
+    assert f"asked at {at}, newest reading of {newest}: does the meter still log?" in rows["fed-old"]
+    assert f"asked at {at}, and has come as far as {newest}" in rows["fed-behind"]
+    assert f"asked at {at}, and nothing has come of it yet" in rows["fed-empty"]
+    assert "its first turn is under way" in rows["fed-begun"]
 
 
 # --- What to do next ----------------------------------------------------------------------------

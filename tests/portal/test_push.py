@@ -14,10 +14,12 @@ from django.db import OperationalError
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from measurements.models import Cluster, GpuHold, Segment, Token
+from measurements.models import Batch, Cluster, GpuHold, Node, NodeAlias, Quarantine, Segment, Token
+from measurements.services.directories import forget_directories
 from measurements.services.tokens import make_token, revoke_token
 from portal.push_body import ROOM
 from portal.senders import secret_in
+from tests.conftest import People
 from tests.measurements.services.pushing import cluster_of, held
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +74,40 @@ def test_a_packed_body_is_unpacked(
 ) -> None:
     answer = post(client, secret, pack(lines().encode()), **{"Content-Encoding": "gzip"})
     assert answer.json()["stored"] == 3
+
+
+def test_a_body_without_samples_asks_whether_a_node_is_known_and_leaves_nothing(
+    client: Client, cluster: Cluster, secret: str
+) -> None:
+    def asked(node: object) -> Any:
+        body = json.dumps({"node": node, "samples": []})
+        answer = post(client, secret, body, "application/json")
+        assert answer.status_code == 200
+        return answer.json()
+
+    nothing = {"stored": 0, "duplicates": 0, "pending": 0, "refused": []}
+    assert asked("n1") == asked("n1.cluster.example") == asked("") == asked(None) == nothing
+    detail = f"n9 is not described in the cluster {cluster.name}"
+    refused = [{"reason": "unknown node", "count": 0, "first_line": 0, "detail": detail}]
+    assert asked("n9") == nothing | {"refused": refused}
+    node = Node.objects.create(cluster=cluster, name="n10")
+    NodeAlias.objects.create(node=node, alias="n9")
+    forget_directories()
+    assert asked("n9") == nothing
+    assert not Batch.objects.exists()
+    assert not Quarantine.objects.exists()
+    assert Token.objects.get().last_used_at is None
+
+
+def test_what_helps_against_times_without_a_zone_fits_what_was_pushed(
+    client: Client, people: People, cluster: Cluster, secret: str
+) -> None:
+    answer = post(client, secret, f"timestamp,node,watts\n{NOW:%Y-%m-%d %H:%M:%S},n1,300\n")
+    assert (answer.status_code, answer.json()["refused"][0]["reason"]) == (422, "time without zone")
+    client.force_login(people.olga)
+    page = client.get(f"/operations/batches/{Batch.objects.get().pk}/").content.decode()
+    assert "What is pushed writes an offset or Z behind its times, or epoch seconds." in page
+    assert "Of a file: give it again, and say the zone of its clock" in page
 
 
 def test_json_says_the_same_with_what_is_known_of_channels(client: Client, cluster: Cluster, secret: str) -> None:

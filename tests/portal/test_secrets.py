@@ -166,6 +166,7 @@ ADDRESSES: dict[str, list[str]] = {
         "/operations/quarantine/lines.csv?batch={batch}",
     ],
     "operations/quarantine/replay/": ["/operations/quarantine/replay/", "/operations/quarantine/replay/?batch={batch}"],
+    "operations/quarantine/source/": ["/operations/quarantine/source/", "/operations/quarantine/source/?days=90"],
     "operations/sources/": ["/operations/sources/", "/operations/sources/?cluster=beta"],
     "operations/doubts/": ["/operations/doubts/", f"/operations/doubts/?{PERIOD}"],
     "operations/doubts/change/": ["/operations/doubts/change/"],

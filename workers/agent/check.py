@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -99,7 +100,7 @@ def _is_not_in(channel: Channel, own: Sequence[Channel]) -> bool:
 
 
 def _server(settings: Settings) -> Answer:
-    """Ask with an empty table: a server that takes the token answers with 200 or says that it is empty."""
+    """Ask with a body without readings: nothing is stored, and the server says whether it knows the node."""
     if not settings.server:
         return Answer(0, "no server is set")
     try:
@@ -107,8 +108,13 @@ def _server(settings: Settings) -> Answer:
     except SettingsFault as fault:
         return Answer(0, str(fault))
     wire = Wire(settings)
-    answer = wire.post(POWER, b"timestamp,node,node_w\n", "text/csv")
+    answer = wire.post(POWER, json.dumps({"node": settings.node, "samples": []}).encode(), "application/json")
     wire.close()
+    if answer.stored and answer.names_unknown_node:
+        why = (
+            "answers, and takes the token; but it does not know this node, and would refuse its readings (unknown node)"
+        )
+        return Answer(0, f"{why} until somebody describes it there")
     return Answer(200, "answers, and takes the token") if answer.status in (200, 400, 422) else answer
 
 

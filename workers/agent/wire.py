@@ -50,6 +50,11 @@ class Answer:
         """All was refused because the node is not described there yet: that is mended by describing it."""
         return self.status == 422 and set(self._reasons()) == {UNKNOWN_NODE}
 
+    @property
+    def names_unknown_node(self) -> bool:
+        """Whether it says that readings of the node are, or would be, refused because nobody described it."""
+        return UNKNOWN_NODE in self._reasons()
+
     def _reasons(self) -> list[str]:
         """For what the site refused some of it."""
         refused = self.said().get("refused")

@@ -22,7 +22,7 @@ from measurements.management.base import (
 from measurements.models import Feed
 from measurements.selectors.feeds import FeedState, feed_states
 from measurements.services.feed_kinds import KINDS
-from measurements.services.feeds import Ended, NotPossible, add, ask, change, disable, enable, hurry
+from measurements.services.feeds import Ended, NotPossible, add, ask, change, disable, enable, hurry, remove
 from measurements.services.machine import create_cluster
 from measurements.services.marks import release_dead
 
@@ -35,7 +35,7 @@ class Command(JoulebookCommand):
     help = (
         "Feeds: batch systems and monitoring that are asked again and again. add makes one, list shows how they "
         "stand, run asks one at once until it has caught up, set says its options otherwise, disable and enable "
-        "switch it off and on. "
+        "switch it off and on, remove forgets it. "
         "docs/slurm.md, docs/pull.md."
     )
 
@@ -68,6 +68,7 @@ class Command(JoulebookCommand):
             ("run", "ask it now, until it has caught up"),
             ("disable", "ask it no more; what it gave stays"),
             ("enable", "ask it again, from where it stopped"),
+            ("remove", "forget it for good: its name is free again; its batches and what they brought stay"),
         ):
             what.add_parser(name, help=text).add_argument("name")
         what.add_parser("list", help="how feeds stand")
@@ -88,6 +89,9 @@ class Command(JoulebookCommand):
                 disable(_named(options["name"]))
             case "enable":
                 enable(_named(options["name"]), now())
+            case "remove":
+                self._remove(_named(options["name"]), as_json=options["json"])
+                return
         self._show(options.get("name"), as_json=options["json"])
         if error:
             raise CommandError(error, returncode=NOTHING_USABLE)
@@ -116,6 +120,15 @@ class Command(JoulebookCommand):
             )  # fmt: skip
         except NotPossible as fault:
             raise CommandError(str(fault), returncode=USAGE) from fault
+
+    def _remove(self, feed: Feed, *, as_json: bool) -> None:
+        remove(feed)
+        if as_json:
+            self.print_json({"removed": feed.name})
+        else:
+            self.stdout.write(
+                f"{feed.name} is removed: nobody asks it any more; its batches and what they brought stay"
+            )
 
     def _run(self, feed: Feed) -> str:
         """Turn after turn; the error that ended it."""

@@ -71,7 +71,8 @@ class Command(JoulebookCommand):
             token = state.token
             seen = f"last used {_minute(token.last_used_at)}" if token.last_used_at else "never used"
             end = "" if state.usable else ", revoked" if token.revoked_at else ", expired"
-            late = ", late" if state.late else ""
+            end += ", still used" if state.knocks else ", ends soon" if state.ends_soon else ""
+            late = f", all refused: {token.refused_for}" if state.refused else ", late" if state.late else ""
             scopes = ",".join(token.scopes)
             self.stdout.write(f"{token.prefix}  {token.cluster}  {token.name}  {scopes}  {seen}{late}{end}")
 
@@ -101,6 +102,8 @@ def _as_json(state: TokenState) -> dict[str, Any]:
         "newest": state.newest.isoformat() if state.newest else None,
         "usable": state.usable,
         "late": state.late,
+        "all_refused": token.refused_for if state.refused else None,
+        "used_after_its_end": token.knocked_at.isoformat() if token.knocked_at else None,
     }
 
 

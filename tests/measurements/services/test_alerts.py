@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.test import override_settings
+from django.test import Client, override_settings
+from django.utils import timezone
 
 from measurements.models import Cluster, DigestChoice, Feed, Heartbeat, Token
 from measurements.selectors.sources import source_states
 from measurements.services.alerts import alert_due, recipients
 from measurements.services.feeds import disable
-from measurements.services.tokens import note_uses, revoke_token
+from measurements.services.tokens import make_token, note_uses, revoke_token
+from portal.wording_boards import minute
 from tests.measurements.services.pushing import NOW, cluster_of, send, token_for
 from tests.services.mail import MailServer, mail_server
 
@@ -71,6 +74,112 @@ def test_one_mail_when_it_is_late_and_one_when_it_is_back(server: MailServer) ->
     assert alert_due(NOW + 63 * MINUTE) is None
     assert subjects(server)[2:] == ["Joulebook: 2 are back (slurm, rack 7)"]
     assert [recipient for recipient, _ in server.taken] == [OLGA] * 3
+
+
+def test_a_sender_of_which_all_is_refused_is_told_with_the_reason_and_when_it_is_back(
+    server: MailServer, own_var: Path
+) -> None:
+    token = token_for(cluster_of("n1"), "rack 7")
+    for minutes in range(7):
+        now = NOW + minutes * MINUTE
+        token.refresh_from_db()
+        send(token, [(now, "ghost", 100.0)], now)
+        [state] = [one for one in source_states(now) if one.kind == "sender"]
+        assert (state.state, state.newest_at, state.refused_since) == ("refused", None, NOW)
+        assert bool(alert_due(now)) == (minutes == 5)  # one who tries a token may be wrong once
+    send(token, [(NOW + 7 * MINUTE, "n1", 100.0)], NOW + 7 * MINUTE)
+    assert not alert_due(NOW + 7 * MINUTE).late  # type: ignore[union-attr]
+    assert subjects(server) == [
+        "Joulebook: all that 1 source sends is refused (rack 7)",
+        "Joulebook: 1 is back (rack 7)",
+    ]
+    text = server.taken[0][1].get_content()
+    assert "rack 7 (atlas, pushed readings): since 1 Mar 2025, 12:00, mostly: unknown node" in text
+    assert "/operations/quarantine/?days=90&cluster=atlas&reason=unknown+node" in text
+    assert "is late" not in text
+    newest = (NOW + 7 * MINUTE, "n1", 100.0)
+    for minutes in (10, 16):
+        token.refresh_from_db()
+        send(token, [(NOW, "ghost", 100.0)], NOW + minutes * MINUTE)
+    assert alert_due(NOW + 16 * MINUTE)
+    token.refresh_from_db()
+    assert send(token, [newest], NOW + 17 * MINUTE).duplicates == 1  # nothing newer, and of use
+    assert alert_due(NOW + 17 * MINUTE)
+    numbers = [mail["Message-ID"] for _, mail in server.taken]
+    assert len(set(numbers)) == 4
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("own_var")
+def test_one_body_without_use_makes_no_sender_that_brought_readings_one_of_which_all_is_refused() -> None:
+    token = token_for(cluster_of("n1"), "rack 7")
+    send(token, [(NOW, "n1", 100.0)])
+    token.refresh_from_db()
+    send(token, [(NOW, "ghost", 100.0)], NOW + 2 * MINUTE)
+
+    def state(minutes: int) -> str:
+        [one] = source_states(NOW + minutes * MINUTE)[:1]
+        return one.state
+
+    assert state(6) == "ok"
+    assert state(7) == "refused"
+    Token.objects.update(late_after_s=60)
+    assert state(3) == "refused"  # late, and why it is
+
+
+def test_one_that_sends_what_is_far_too_old_is_late_though_nobody_said_when_it_would_be(
+    server: MailServer, own_var: Path
+) -> None:
+    token = token_for(cluster_of("n1"), "rack 7")
+    send(token, [(NOW - timedelta(days=630), "n1", 100.0)])
+    [state] = [one for one in source_states(NOW) if one.kind == "sender"]
+    assert (state.state, state.newest_at, state.behind_s) == ("late", NOW - timedelta(days=630), 630 * 86_400.0)
+    assert alert_due(NOW)
+    assert "is its clock wrong" in server.taken[0][1].get_content()
+    token.refresh_from_db()
+    send(token, [(NOW - timedelta(hours=20), "n1", 100.0)], NOW + 2 * MINUTE)
+    assert {one.state for one in source_states(NOW + 2 * MINUTE)} == {"ok"}
+    Token.objects.update(late_after_s=600)
+    [state] = [one for one in source_states(NOW + 2 * MINUTE) if one.kind == "sender"]
+    assert (state.state, state.behind_s) == ("late", 20 * 3600.0 + 120.0)
+
+
+def test_a_token_in_use_is_told_once_before_its_end_and_once_when_it_is_used_after_it(
+    server: MailServer, own_var: Path, client: Client
+) -> None:
+    day, start = timedelta(days=1), timezone.now()
+    token, secret = make_token(
+        cluster_of("n1"), "rack 7", ["power:write"], by="olga", now=start - 350 * day, expires_at=start + 15 * day
+    )
+    make_token(token.cluster, "not used", ["power:write"], by="olga", now=start - 350 * day, expires_at=start + day)
+
+    def push() -> int:
+        body = f"timestamp,node,watts\n{timezone.now().isoformat()},n1,100\n"
+        shown = {"Authorization": f"Bearer {secret}"}
+        return client.post("/api/v1/power", body, content_type="text/csv", headers=shown).status_code
+
+    def told(now: datetime) -> list[str]:
+        before = len(server.taken)
+        for minutes in range(3):
+            alert_due(now + minutes * MINUTE)
+        return subjects(server)[before:]
+
+    assert push() == 200
+    assert told(start + day - 5 * MINUTE) == []
+    assert told(start + day) == ["Joulebook: 1 token ends soon (rack 7)"]
+    text = server.taken[0][1].get_content()
+    assert token.expires_at is not None
+    assert f"rack 7 (atlas, pushed readings): ends {minute(token.expires_at)}; ask olga" in text
+    assert "write it over the file" in text
+    assert "/operations/tokens/" in text
+    assert "late" not in text
+    assert told(start + 16 * day) == []  # it has ended, and nobody uses it
+    Token.objects.filter(pk=token.pk).update(expires_at=start)
+    assert push() == 401
+    assert told(timezone.now()) == ["Joulebook: 1 token is used after its end (rack 7)"]
+    assert "used last" in server.taken[1][1].get_content()
+    assert push() == 401
+    assert told(timezone.now() + day) == []
 
 
 def test_what_is_switched_off_or_revoked_says_nothing(server: MailServer) -> None:

@@ -17,12 +17,21 @@ from django.test.utils import CaptureQueriesContext
 
 from measurements.domain.samples import Samples
 from measurements.domain.units import EPOCH_DAY, Kind
-from measurements.models import Channel, ChannelPeriod, Cluster, DirtyNodeDay, GpuPlace, MeterPeriod, Node, Segment
+from measurements.models import (
+    Channel,
+    ChannelPeriod,
+    Cluster,
+    DirtyNodeDay,
+    GpuPlace,
+    MeterPeriod,
+    Node,
+    Segment,
+)
 from measurements.parsers.records import ChannelFacts, ParseOptions, PowerChunk
 from measurements.parsers.source import Source
 from measurements.services import ingest_power as module
 from measurements.services.channel_facts import FactsDraft, KnownFacts, write_facts
-from measurements.services.channels import Declaration
+from measurements.services.channels import Declaration, declare_channels
 from measurements.services.gpu_places import GpuSeen, note_gpu_places
 from measurements.services.ingest_power import PowerInput, ingest_power
 from measurements.services.judge import judge
@@ -92,7 +101,7 @@ def test_samples_of_a_second_source_are_refused_with_both_names_and_a_cure(clust
     assert (refused["reason"], refused["count"]) == ("another source feeds this channel", 1)
     example = cluster.batches.latest("pk").quarantine.get().example
     assert "ipmi_dcmi feeds it, this is redfish" in example
-    assert "declare the change" in example
+    assert "declare the change of source from a day on (channel_source)" in example
 
 
 def test_of_two_sources_in_one_file_the_first_is_taken(cluster: Cluster, tmp_path: Path) -> None:
@@ -314,6 +323,15 @@ def test_a_source_alone_changes_no_figure_and_so_marks_no_day(cluster: Cluster) 
     write_facts(cluster, draft)
     assert periods() == [(DAY, "ipmi_dcmi")]
     assert not DirtyNodeDay.objects.exists()
+
+
+def test_a_source_of_which_it_is_known_how_far_a_counter_wraps_has_its_days_booked_anew(cluster: Cluster) -> None:
+    node = Node.objects.get(name="n1")
+    channel = Channel.objects.create(node=node, name="cpu0", kind=Kind.COUNTER)
+    ChannelPeriod.objects.create(channel=channel, valid_from=DAY, wrap_uj=262_143_328_850)
+    DirtyNodeDay.objects.create(cluster=cluster, node=node, day=DAY, version=1)  # about to be booked
+    declare_channels(cluster, {channel.pk: DAY}, Declaration(source="rapl"))
+    assert DirtyNodeDay.objects.get().version != 1, "whoever is at it begins anew"
 
 
 def test_a_thousand_nodes_with_facts_take_no_query_each(cluster: Cluster, tmp_path: Path) -> None:

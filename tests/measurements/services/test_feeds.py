@@ -17,9 +17,10 @@ from measurements.feeds.about import FeedError
 from measurements.models import Batch, Cluster, Feed, Job, Quarantine
 from measurements.selectors.feeds import feed_states
 from measurements.services import feed_kinds, marks
+from measurements.services.bmc_feeds import memory_of
 from measurements.services.chores import due, run
 from measurements.services.feed_turns import Turn
-from measurements.services.feeds import NotPossible, add, ask, ask_due, change, disable, enable
+from measurements.services.feeds import NotPossible, add, ask, ask_due, change, disable, enable, remove
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -256,6 +257,17 @@ def test_the_command_makes_runs_and_lists_feeds(tmp_path: Path) -> None:
         with pytest.raises(CommandError, match="sacct ended with 1") as fault:
             feed("run", "tiny")
     assert fault.value.returncode == 1
+    out = StringIO()
+    call_command("feed", "remove", "tiny", stdout=out)
+    assert out.getvalue() == "tiny is removed: nobody asks it any more; its batches and what they brought stay\n"
+    assert (Feed.objects.count(), Job.objects.count(), Batch.objects.count()) == (0, 1, 1)
+    with pytest.raises(CommandError, match="no feed 'tiny'"):
+        call_command("feed", "remove", "tiny")
+    made = feed("add", "tiny", "--kind", "slurm-jobs", "--cluster", "tiny")
+    assert made["reached_at"] is None, "another one, of the same name"
+    out = StringIO()
+    call_command("feed", "remove", "tiny", "--json", stdout=out)
+    assert json.loads(out.getvalue()) == {"removed": "tiny"}
     with pytest.raises(CommandError, match="no feed 'other'"):
         feed("run", "other")
 
@@ -295,6 +307,24 @@ def test_a_turn_under_way_stores_nothing_more_when_its_feed_is_said_otherwise(
     assert ask(feed.pk, NOW) is None
     feed.refresh_from_db()
     assert (feed.cursor_ms, feed.options, feed.claimed_by) == (None, {"overlap_s": 60}, "")
+
+
+def test_a_feed_that_is_removed_during_its_turn_stores_nothing_more_and_leaves_no_file(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask_and_be_removed(turn: Turn) -> None:
+        remove(Feed.objects.get())
+        turn.keep(cursor_ms=turn.now_ms)
+
+    does(monkeypatch, ask_and_be_removed)
+    feed = make(cluster)
+    memory = memory_of(feed)
+    memory.path.parent.mkdir(parents=True, exist_ok=True)
+    memory.path.write_text("{}")
+    assert ask(feed.pk, NOW) is None
+    assert not Feed.objects.exists()
+    assert not memory.path.exists()
+    assert ask(feed.pk, NOW) is None, "whoever had it on a list finds it gone"
 
 
 def test_readings_are_asked_for_only_of_a_cluster_that_is_there(cluster: Cluster) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 
 import pytest
 from django.db import OperationalError
@@ -27,10 +28,11 @@ from measurements.parsers.body import Body
 from measurements.parsers.records import ParseOptions
 from measurements.services import push as pushing_service
 from measurements.services import upkeep
-from measurements.services.push import LINES_KEPT, NotDurable, commit_together
+from measurements.services.push import LINES_KEPT, NotDurable, _reason, commit_together
 from measurements.services.push_commit import Delivery
 from measurements.services.push_folding import fold_pushes
 from measurements.services.push_levels import PUSHED, first_open_batch
+from measurements.services.quarantine import RefusedCount
 from measurements.store import SampleStore
 from tests.measurements.services.pushing import NOW, Row, at, cluster_of, held, said, send, token_for
 
@@ -234,6 +236,47 @@ def test_use_is_noted_once_a_minute_with_the_newest_reading() -> None:
     send(token, minute(start_s=120), NOW + timedelta(seconds=61))
     token.refresh_from_db()
     assert token.newest_ms == int(at(170).timestamp() * 1000)
+
+
+def test_that_nothing_is_of_use_is_noted_with_the_time_and_reason_until_something_is() -> None:
+    token = token_for(cluster_of("n1"))
+
+    def noted() -> tuple[datetime | None, str]:
+        token.refresh_from_db()
+        return token.refused_since, token.refused_for
+
+    def later(seconds: int) -> datetime:
+        return NOW + timedelta(seconds=seconds)
+
+    send(token, [*minute("ghost"), (NOW, "n1", 0.0)])
+    assert noted() == (NOW, "unknown node")
+    send(token, [(NOW, "n1", 0.0)], later(30))
+    assert noted() == (NOW, "unknown node")  # within the minute nothing is written
+    send(token, [(NOW, "n1", 0.0)], later(61))
+    assert noted() == (NOW, "zero watts")
+    send(token, [*minute("ghost"), *minute()], later(62))
+    assert noted() == (None, "")  # at once
+    assert token.last_used_at == later(62)
+    send(token, minute("ghost"), later(63))
+    assert noted() == (None, "")
+    send(token, minute("ghost"), later(123))
+    assert noted() == (later(123), "unknown node")
+    assert _reason([RefusedCount("no mapping for this metric", 9, 1), RefusedCount("no node", 1, 2)]) == "no node"
+    assert _reason([RefusedCount("no mapping for this metric", 9, 1)]) == "no mapping for this metric"
+    send(token, minute(), later(124))  # known already: of use all the same
+    assert noted() == (None, "")
+
+
+def test_of_a_common_commit_one_body_that_is_of_use_is_enough_for_a_token() -> None:
+    cluster = cluster_of("n1")
+    deliveries = [delivery(cluster, name) for name in ("ghost", "n1", "ghost")]
+    other = token_for(cluster, "other")
+    deliveries.append(replace(delivery(cluster, "ghost"), token=other))
+    commit_together(deliveries)
+    assert list(Token.objects.order_by("name").values_list("name", "refused_for")) == [
+        ("agents", ""),
+        ("other", "unknown node"),
+    ]
 
 
 def test_a_common_commit_that_fails_by_one_keeps_the_others_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,7 +122,15 @@ def check_facts(site: PushSite) -> None:
 
 def test_check_asks_the_real_site_and_stores_nothing(site: PushSite, here: Node) -> None:
     before = rows(site, "SELECT sum(rows) FROM measurements_segment")
-    assert "answers, and takes the token" in here.run("--check").stdout
+    assert "answers, and takes the token\n" in here.run("--check").stdout
+    here.settings["node"] = "n9"
+    done = here.run("--check")
+    assert done.returncode == 1
+    assert (
+        "takes the token; but it does not know this node, and would refuse its readings (unknown node)" in done.stdout
+    )
+    assert rows(site, "SELECT count(*) FROM measurements_quarantine") == [(0,)]
+    here.settings["node"] = "n1"
     (here.folder / "token").write_text("jb_guessed", encoding="ascii")
     done = here.run("--check")
     assert done.returncode == 1
