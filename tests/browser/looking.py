@@ -41,7 +41,10 @@ BARRIERS = """
 """
 STICKING_OUT = """
     document.querySelectorAll("details").forEach((details) => { details.open = true; });
-    return document.documentElement.scrollWidth - document.documentElement.clientWidth;
+    const over = (element) => element.scrollWidth - element.clientWidth;
+    const cards = [...document.querySelectorAll("main section")].filter(
+        (card) => getComputedStyle(card).overflowX === "visible" && getComputedStyle(card).display === "block");
+    return Math.max(over(document.documentElement), ...cards.map(over));
 """
 
 
@@ -148,5 +151,5 @@ class Reader:
         file.write_bytes(base64.b64decode(shot["data"]))
 
     def sticking_out(self) -> int:
-        """By how many pixels the page is wider than its window, all details open."""
+        """By how many pixels the page is wider than its window, or what a card holds than the card, all details open."""
         return int(self.browser.execute_script(STICKING_OUT))
