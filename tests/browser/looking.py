@@ -151,5 +151,5 @@ class Reader:
         file.write_bytes(base64.b64decode(shot["data"]))
 
     def sticking_out(self) -> int:
-        """By how many pixels the page is wider than its window, or what a card holds than the card, all details open."""
+        """By how many pixels the page is wider than its window, or a card than its room, all details open."""
         return int(self.browser.execute_script(STICKING_OUT))
