@@ -12,9 +12,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
 from measurements.demo.people import OPERATOR, SECOND_OPERATOR, STUDENT
+from tests.browser.hands import follow, main, press_away
 from tests.browser.looking import SECONDS, Reader, View
 from tests.browser.site_people import days_of_site
 from tests.browser.test_every_page import check_page
@@ -65,15 +66,15 @@ def make_and_draft(reader: Reader) -> None:
     for name, value in (("kind", "failed_energy"), ("scope", "user"), ("audience", "group")):
         Select(browser.find_element(By.NAME, name)).select_by_value(value)
     browser.find_element(By.NAME, "names").click()
-    press(browser, "Make the board")
+    press_away(browser, "Make the board")
     assert "needs the project" in main(browser), "a board of a group names the group"
     Select(browser.find_element(By.NAME, "audience")).select_by_value("public")
-    press(browser, "Make the board")
+    press_away(browser, "Make the board")
     assert browser.current_url.endswith(f"{HERE}manage/")
     today = datetime.now(UTC).date()
     set_day(browser, "first", (today - timedelta(days=DAYS - 2)).isoformat())
     set_day(browser, "last", (today - timedelta(days=3)).isoformat())
-    press(browser, "Make the draft")
+    press_away(browser, "Make the draft")
     assert browser.current_url.endswith(f"{HERE}1/")
     assert "A preview that only admins see" in main(browser)
     check_page(reader, 200)
@@ -85,11 +86,11 @@ def submit(reader: Reader, number: str) -> None:
     reader.become(OPERATOR)
     browser = reader.open(f"{HERE}{number}/review/")
     follow(browser, "Put up for review")
-    press(browser, "Put up for review")
+    press_away(browser, "Put up for review")
     assert "under review" in main(browser)
     check_page(reader, 200)
     follow(browser, "Approve and publish")
-    press(browser, "Approve and publish")
+    press_away(browser, "Approve and publish")
     assert "another admin than you" in main(browser)
     reader.complaints()
 
@@ -99,13 +100,12 @@ def object_and_answer(reader: Reader, site: DemoSite) -> None:
     reader.become(STUDENT)
     browser = reader.open("/leaderboards/")
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
-    own = f"//main//a[@href='{HERE}1/review/'][normalize-space()='See your own figures, and object']"
-    leaving(browser, browser.find_element(By.XPATH, own))
+    follow(browser, "See your own figures, and object")
     assert "Only you see this" in main(browser)
     assert "Your jobs" in main(browser)
     assert "Objections\n" not in main(browser), "those of others are none of hers"
     browser.find_element(By.NAME, "text").send_keys("Two of my jobs failed with the node.")
-    press(browser, "Send the objection")
+    press_away(browser, "Send the objection")
     assert "Your objection is noted" in main(browser)
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     reader.become(SECOND_OPERATOR)
@@ -115,7 +115,7 @@ def object_and_answer(reader: Reader, site: DemoSite) -> None:
     browser = reader.browser
     browser.find_element(By.NAME, "answer").send_keys("They are excused already.")
     Select(browser.find_element(By.NAME, "upheld")).select_by_value("0")
-    press(browser, "Answer")
+    press_away(browser, "Answer")
     assert "They are excused already." in main(browser)
     check_page(reader, 200)
 
@@ -124,7 +124,7 @@ def refused(reader: Reader) -> str:
     """What is said to who approves the first edition too early."""
     browser = reader.open(f"{HERE}1/review/")
     follow(browser, "Approve and publish")
-    press(browser, "Approve and publish")
+    press_away(browser, "Approve and publish")
     return main(browser)
 
 
@@ -139,7 +139,7 @@ def approve(reader: Reader, number: str) -> None:
     reader.become(SECOND_OPERATOR)
     browser = reader.open(f"{HERE}{number}/review/")
     follow(browser, "Approve and publish")
-    press(browser, "Approve and publish")
+    press_away(browser, "Approve and publish")
     assert "The edition is published." in main(browser)
 
 
@@ -165,10 +165,10 @@ def read_by_somebody_in_it(reader: Reader) -> None:
     assert len(browser.find_elements(By.CSS_SELECTOR, "#board-table tr.own")) == 1
     follow(browser, "Your name on this board")
     check_page(reader, 200)
-    press(browser, "Name me on this board")
+    press_away(browser, "Name me on this board")
     assert STUDENT in anonymous(reader, HERE + "1/")
     reader.become(STUDENT)
-    press(reader.open(f"{HERE}name/"), "Take my name off")
+    press_away(reader.open(f"{HERE}name/"), "Take my name off")
     assert STUDENT not in anonymous(reader, HERE + "1/")
 
 
@@ -178,7 +178,7 @@ def correct(reader: Reader, site: DemoSite) -> None:
     browser = reader.open(f"{HERE}1/review/")
     follow(browser, "Correct")
     browser.find_element(By.NAME, "reason").send_keys("A log came late.")
-    press(browser, "Correct")
+    press_away(browser, "Correct")
     assert browser.current_url.endswith(f"{HERE}1.1/review/")
     submit(reader, "1.1")
     the_review_ends(site)
@@ -194,7 +194,7 @@ def withdraw(reader: Reader) -> None:
     browser = reader.open(f"{HERE}1.1/review/")
     follow(browser, "Withdraw")
     browser.find_element(By.NAME, "reason").send_keys("The meters were mixed up.")
-    press(browser, "Withdraw")
+    press_away(browser, "Withdraw")
     reader.become("")
     for number in ("1", "1.1"):
         browser = reader.open(f"{HERE}{number}/")
@@ -208,10 +208,6 @@ def withdraw(reader: Reader) -> None:
 
 
 # --- Hands ----------------------------------------------------------------------------------------
-
-
-def main(browser: Chrome) -> str:
-    return browser.find_element(By.TAG_NAME, "main").text
 
 
 def anonymous(reader: Reader, path: str) -> str:
@@ -228,18 +224,3 @@ def fill(browser: Chrome, **fields: str) -> None:
 def set_day(browser: Chrome, name: str, day: str) -> None:
     """How a day is typed depends on the browser's language."""
     browser.execute_script("arguments[0].value = arguments[1]", browser.find_element(By.NAME, name), day)
-
-
-def follow(browser: Chrome, words: str) -> None:
-    leaving(browser, browser.find_element(By.XPATH, f"//main//a[normalize-space()='{words}']"))
-
-
-def press(browser: Chrome, words: str) -> None:
-    leaving(browser, browser.find_element(By.XPATH, f"//main//button[normalize-space()='{words}']"))
-
-
-def leaving(browser: Chrome, element: object) -> None:
-    """Click, and wait for the next page."""
-    before = browser.find_element(By.TAG_NAME, "html")
-    element.click()  # type: ignore[attr-defined]
-    WebDriverWait(browser, SECONDS).until(lambda b: b.find_element(By.TAG_NAME, "html") != before)

@@ -26,6 +26,7 @@ from selenium.webdriver.common.by import By
 from measurements.demo.people import LEADER, OPERATOR, STUDENT, SUSTAINABILITY
 from portal.context import PLACES
 from tests.browser.chart_rules import CHARTS
+from tests.browser.hands import main
 from tests.browser.looking import Reader, View
 from tests.browser.site_people import DEPUTY, NOBODY, PEOPLE
 from tests.services.binaries import CHROMIUM
@@ -303,7 +304,7 @@ def test_a_site_that_is_empty_says_what_to_do(empty: DemoSite, chromium: OpenBro
     reader = Reader.at(empty.address, view, chromium)
     reader.become(NOBODY)
     browser = reader.open("/")
-    assert "load_nodes" in browser.find_element(By.TAG_NAME, "main").text
+    assert "load_nodes" in main(browser)
     assert not browser.find_elements(By.CLASS_NAME, "simulated")
     check_page(reader, 200)
 

@@ -4,17 +4,15 @@ looked at, tried otherwise, taken, on a desktop and on a phone; nobody reloads a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 
 from measurements.demo.people import OPERATOR, PASSWORD
-from tests.browser.looking import SECONDS, Reader, View
+from tests.browser.hands import follow, main, press, press_away, until
+from tests.browser.looking import Reader, View
 from tests.browser.test_every_page import check_page
 from tests.services.binaries import CHROMIUM
 from tests.services.browser import DESKTOP, PHONE
@@ -126,20 +124,15 @@ def test_refused_lines_go_in_once_their_node_is_given(site: DemoSite, chromium: 
     browser = reader.browser
     browser.get(page)
     until(browser, "It is taken")
-    browser.find_element(By.LINK_TEXT, "What was refused, and trying it again").click()
+    follow(browser, "What was refused, and trying it again")
     until(browser, "unknown node")
     check_page(reader, 200)
-    browser.find_element(By.LINK_TEXT, "Try them again …").click()
+    follow(browser, "Try them again …")
     until(browser, "What would be tried")
     press(browser, "See what would go in")
     until(browser, "2 readings or jobs would go in.")
-    press(browser, "Try them again now")
-    for _ in range(60):
-        if "2 lines went in so far; 0 stay refused." in main(browser):
-            break
-        browser.refresh()
-        time.sleep(0.5)
-    assert "2 lines went in so far; 0 stay refused." in main(browser)
+    press_away(browser, "Try them again now")
+    until(browser, "2 lines went in so far; 0 stay refused.")
     assert site.ask("SELECT stored, refused FROM measurements_batch ORDER BY id DESC LIMIT 1") == [(3, 0)]
 
 
@@ -151,17 +144,3 @@ def given(reader: Reader, file: Path, said: str) -> None:
     until(browser, said)
     press(browser, "Take it")
     until(browser, "It is taken")
-
-
-def press(browser: Chrome, label: str) -> None:
-    button = next(one for one in browser.find_elements(By.CSS_SELECTOR, "main button") if one.text == label)
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
-    button.click()
-
-
-def until(browser: Chrome, words: str) -> None:
-    WebDriverWait(browser, SECONDS, ignored_exceptions=[Exception]).until(lambda b: words in main(b))
-
-
-def main(browser: Chrome) -> str:
-    return browser.find_element(By.TAG_NAME, "main").text
