@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from measurements.domain.losses import LOST
 from measurements.parsers.times import REASONS, TimeFault
 from measurements.services.judged import SECOND_SOURCE
+from measurements.services.tokens import BROKEN_MAPPING, UNUSABLE_BODY
 
 BROKEN = gettext_lazy("the line is broken there: look at it in the file, and at what writes the file")
 COPY = gettext_lazy("the file breaks off there; all whole lines before it were taken: copy the file anew")
@@ -71,6 +72,8 @@ COMMON: dict[str, Promise] = {
     "corrupt zstd": COPY,
     "truncated JSON": COPY,
     "broken JSON": COPY,
+    UNUSABLE_BODY: gettext_lazy("broken, too large, or of another form than it says: the sender's log has the answer"),
+    BROKEN_MAPPING: gettext_lazy("correct the site's mapping file that the log names: senders keep what they have"),
     "unreadable series": gettext_lazy("a series without a host name: which node is it of?"),
     "unreadable job": gettext_lazy("what describes the job is not as its archive writes it: give the file unchanged"),
     "end before start": gettext_lazy("the job ends before it starts: correct its times, or export it anew"),

@@ -15,6 +15,7 @@ from measurements.models import Doubt
 from measurements.selectors.open_questions import OpenQuestions
 from measurements.selectors.operations import ClusterState
 from measurements.selectors.sources import FILES, SENDER, SourceState
+from measurements.services.tokens import NOT_IN_QUARANTINE
 from portal.quantities import duration, whole
 from portal.wording_boards import minute
 from portal.wording_reasons import reason_name
@@ -61,6 +62,8 @@ def quiet_sentence(sources: Sequence[SourceState], days: int) -> str:
 
 def refused_address(one: SourceState) -> str:
     """Where what a sender's input was refused for is shown, as far as it is kept by sender: of its cluster."""
+    if one.refused_for in NOT_IN_QUARANTINE:
+        return reverse("tokens")
     asked: dict[str, str | int] = {"days": LONGEST_PERIOD_DAYS, "cluster": one.cluster, "reason": one.refused_for}
     return f"{reverse('quarantine')}?{urlencode(asked)}"
 
@@ -75,7 +78,8 @@ def _of_source(one: SourceState) -> Step:
         since = when(one.refused_since)
         said = _("Since %(at)s all that %(source)s sends has been refused.") % {"at": since, "source": one.name}
         why = reason_name(one.refused_for)
-        return Step("bad", _("all refused"), said, refused_address(one), _("Refused input"), why)
+        place = _("Tokens") if one.refused_for in NOT_IN_QUARANTINE else _("Refused input")
+        return Step("bad", _("all refused"), said, refused_address(one), place, why)
     shape, word = {"late": ("bad", _("late")), "fails": ("warn", _("fails"))}.get(one.state, ("warn", _("slow")))
     link = (reverse("tokens"), _("Tokens")) if one.kind == SENDER else (reverse("sources"), _("Sources"))
     return Step(shape, word, _of_state(one), *link, why=one.error, why_english=True)

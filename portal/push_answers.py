@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse
 
+from measurements.parsers.mapping_rules import MappingFault
 from measurements.parsers.records import Refusal, UnusableFile
 from measurements.selectors.tokens import TokenRefused
 from measurements.services.batches import IngestReport
@@ -15,6 +17,7 @@ from measurements.services.push import NotDurable
 from measurements.services.quarantine import RefusedCount
 from portal.push_body import RETRY_AFTER_S, Refused
 
+logger = logging.getLogger(__name__)
 FAULTS = (Refused, NotDurable, TokenRefused, UnusableFile)
 NOT_STORED = f"not stored: the disk is full or the database away; come again in {RETRY_AFTER_S} s"
 UNMAPPED = ("no mapping for this metric", "no mapping for these labels")  # senders send all they have: no fault
@@ -29,6 +32,9 @@ def status_of(fault: Exception) -> tuple[int, str]:
     """Status and sentence of a fault that is one of `FAULTS`."""
     if isinstance(fault, NotDurable):
         return 503, NOT_STORED
+    if isinstance(fault, MappingFault):  # of the site: what is answered with 400 senders drop
+        logger.error("nothing that is pushed with labels is taken: %s", fault)
+        return 503, f"not stored: a mapping file of this site is broken; come again in {RETRY_AFTER_S} s ({fault})"
     if isinstance(fault, UnusableFile):
         return 400, str(fault)
     return (fault.status if isinstance(fault, Refused | TokenRefused) else 500), str(fault)

@@ -13,11 +13,15 @@ from django.utils import timezone
 from ninja.security.http import HttpAuthBase
 
 from measurements.models import Token
+from measurements.parsers.mapping_rules import MappingFault
+from measurements.parsers.records import UnusableFile
 from measurements.selectors.tokens import TokenRefused, token_of
 from measurements.services.push import NotDurable
-from measurements.services.tokens import note_knock
+from measurements.services.tokens import BROKEN_MAPPING, UNUSABLE_BODY, note_knock, note_uses
+from portal.push_body import Refused
 
 logger = logging.getLogger(__name__)
+_OF_THE_BODY = (400, 413, 415, 422)
 NO_TOKEN = "a token is needed: Authorization: Bearer TOKEN"  # noqa: S105 - a sentence
 
 
@@ -56,6 +60,22 @@ def _note_knock(token: Token) -> None:
         note_knock(token, timezone.now())
     except DatabaseError as fault:
         logger.warning("that %s was used after its end could not be noted: %s", token, fault)
+
+
+def note_unusable(token: Token | None, fault: Exception) -> None:
+    """Note that a body was refused before it could be judged: broken, too large, of another form.
+
+    Or that a mapping file of ours is broken: the sender keeps it then, and operators have to know. Who only has to come
+    again (429, 503) has done nothing wrong. The answer is the same whether it can be noted or not.
+    """
+    own = isinstance(fault, UnusableFile) or (isinstance(fault, Refused) and fault.status in _OF_THE_BODY)
+    if token is None or not own:
+        return
+    reason = BROKEN_MAPPING if isinstance(fault, MappingFault) else UNUSABLE_BODY
+    try:
+        note_uses([(token, None)], timezone.now(), {token.pk: reason})
+    except DatabaseError as error:
+        logger.warning("that a body of %s was refused could not be noted: %s", token, error)
 
 
 def secret_in(header: str) -> str:

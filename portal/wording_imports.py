@@ -52,6 +52,7 @@ _OFTEN = {  # pieces of the sentences of parsers
         "or with the command ingest_power."
     ),
 }
+_NO_FORMAT = "known formats:"  # of a file of which nothing is known
 _LACKED = {  # fields that a file which can't be read asks for
     "node": gettext_lazy("It does not say which node it is of."),
     "time_zone": gettext_lazy("Its times name no zone."),
@@ -99,13 +100,17 @@ def state(one: Import) -> str:
 
 def fault(row: Intake) -> str:
     """Why it can't be read, without what the page says anyway: its name, and all formats there are."""
-    said = row.error.removeprefix(row.source).lstrip(":, ").partition("; known formats:")[0]
+    said = row.error.removeprefix(row.source).lstrip(":, ").partition(f"; {_NO_FORMAT}")[0]
     return on_page(said)
 
 
 def plain_fault(row: Intake) -> str:
     """The same in the reader's language, where it is one of those that come often."""
-    return _often(row) or " ".join(str(_LACKED[field]) for field in lacks(row.preview, row) if field in _LACKED)
+    if said := _often(row):
+        return said
+    if _NO_FORMAT in row.error:  # what its message names as options is only what may help
+        return ""
+    return " ".join(str(_LACKED[field]) for field in lacks(row.preview, row) if field in _LACKED)
 
 
 def brief(row: Intake) -> str:

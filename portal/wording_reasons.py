@@ -58,6 +58,8 @@ NAMES = (  # for the catalogue, which holds what it finds in the code
     pgettext_lazy("refused", "truncated JSON"),
     pgettext_lazy("refused", "broken JSON"),
     pgettext_lazy("refused", "broken XML"),
+    pgettext_lazy("refused", "unusable body"),
+    pgettext_lazy("refused", "broken mapping file"),
     pgettext_lazy("refused", "not a record"),
     pgettext_lazy("refused", "not a job"),
     pgettext_lazy("refused", "not a node"),

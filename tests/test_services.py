@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -18,6 +19,7 @@ import redis
 
 from tests.services import binaries, install
 from tests.services.browser import PHONE
+from tests.services.demo_site import last_with_a_running_job
 from tests.services.fixtures import OpenBrowser
 from tests.services.postgres import PostgresServer
 from tests.services.process import as_account, free_port, running
@@ -58,7 +60,7 @@ def test_a_service_dies_with_the_process_that_started_it(tmp_path: Path) -> None
     code = f"import subprocess, time; subprocess.Popen({serve!r}, start_new_session=True); time.sleep(60)"
     with running([sys.executable, "-c", code], tmp_path / "log", lambda: _listens(port), stop=signal.SIGKILL):
         assert _listens(port)
-    for _ in range(100):
+    for _ in range(3_000):
         if not _listens(port):
             return
         time.sleep(0.02)
@@ -125,3 +127,10 @@ def test_tests_write_into_memory_only_where_there_is_enough_of_it(tmp_path: Path
     assert room(tmp_path / "not there", available=99 * GIB) == here
     free = shutil.disk_usage(tmp_path).free
     assert room(tmp_path, available=99 * GIB) == (tmp_path if free >= 6 * GIB else here)
+
+
+@pytest.mark.parametrize("minute", [11 * 60 + 40, 11 * 60 + 45, 11 * 60 + 50, 12 * 60 + 2, 12 * 60 + 10])
+def test_the_demo_stands_still_while_a_job_of_its_student_runs(minute: int) -> None:
+    now = datetime(2026, 11, 22, minute // 60, minute % 60, tzinfo=UTC)
+    before_noon = datetime(2026, 11, 22, 11, 44, tzinfo=UTC)
+    assert last_with_a_running_job(now) == (now if minute in (11 * 60 + 40, 12 * 60 + 10) else before_noon)

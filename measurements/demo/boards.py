@@ -13,7 +13,7 @@ from django.db import transaction
 
 from measurements.demo.people import OPERATOR, SECOND_OPERATOR
 from measurements.demo.recipes import NNUNET
-from measurements.demo.stories import Late
+from measurements.demo.stories import SETTLED_S, Late
 from measurements.models import Board, Edition
 from measurements.services import editions
 
@@ -60,8 +60,8 @@ def correct_node_types(late: Late) -> None:
     ).first()
     if edition is None:  # corrected already, or of a week that has no edition
         return
-    at = datetime.fromtimestamp(late.due_s, UTC) + timedelta(hours=2)
-    _publish(editions.correct(edition, olga, LATE_REASON, at), olga, omar, at)
+    at = datetime.fromtimestamp(late.due_s, UTC) + timedelta(minutes=5)
+    _publish(editions.correct(edition, olga, LATE_REASON, at), olga, omar, at, at + timedelta(seconds=SETTLED_S - 300))
 
 
 @transaction.atomic

@@ -16,11 +16,11 @@ from measurements.demo.logs import nodes_csv, states_csv
 from measurements.demo.lots import Lot, plan_past, write_lot
 from measurements.demo.note import FOLDER, Simulated, read_past, write_bytes, write_note, write_past
 from measurements.demo.rules import declare_rules
-from measurements.models import Batch, Cluster, DirtyDay, DirtyDoubt, DirtyJob, DirtyNodeDay, Intake
+from measurements.models import Batch, Cluster, DirtyDay, DirtyDoubt, DirtyNodeDay, Intake
 from measurements.parsers.source import Source
 from measurements.services.attribution import attribute_next_block
 from measurements.services.machine import create_cluster
-from measurements.services.marks import release_dead
+from measurements.services.marks import dirty_jobs, release_dead
 from measurements.services.rollups import rebuild_next
 from measurements.services.taking import take
 
@@ -154,6 +154,6 @@ def is_dirty(cluster: Cluster) -> bool:
     return (
         DirtyDoubt.objects.filter(cluster=cluster).exists()
         or DirtyNodeDay.objects.filter(cluster=cluster).exists()
-        or DirtyJob.objects.filter(job__cluster=cluster).exists()
+        or dirty_jobs(cluster).exists()
         or DirtyDay.objects.filter(cluster=cluster).exists()
     )

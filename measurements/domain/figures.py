@@ -144,7 +144,7 @@ def summed_in(totals: pd.DataFrame, group: IntArray, count: int, keys: list[str]
     lasting = totals["elapsed_us"].to_numpy() > 0
     np.minimum.at(grade, group[lasting], totals["grade"].to_numpy(np.int64)[lasting])
     grade[np.bincount(group[lasting], minlength=count) == 0] = Grade.NONE
-    found["quality"] = _WORDS[grade]
+    found["quality"] = pd.Series(_WORDS[grade], dtype=object)  # as pandas' own texts they are slow to read again
     flags = np.zeros(count, np.int64)
     np.bitwise_or.at(flags, group, totals["flags"].to_numpy(np.int64))
     return pd.DataFrame(found | {"flags": flags})

@@ -37,5 +37,5 @@ def json_object(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as fault:
         raise UnusableFile(f"the body: no JSON: {fault}") from fault
     if not isinstance(document, dict):
-        raise UnusableFile("the body: no JSON object")
+        raise UnusableFile('the body: no JSON object: a list stands in one, as {"samples": […]} or {"holds": […]}')
     return document

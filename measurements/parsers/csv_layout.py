@@ -2,7 +2,7 @@
 
 - long: a column ``watts`` or ``joules``; one sample a line.
 - wide by channel: a column with node names (``node``, ``host``, ``hostname``) or ``--node``, and
-  columns named like channels: ``node``, ``cpu0``, ``dram0``, ``gpu0_w``, ``gpu1 [W]``, ``cpu0_j`` (a counter).
+  columns named like channels: ``node``, ``cpu0``, ``dram0``, ``gpu0_w``, ``gpu1 [mW]``, ``cpu0_j`` (a counter).
 - wide by node: neither; every other column is a node, in W, or with ``[J]`` behind its name a counter; a meter's
   ``[kW]``, ``[kWh]``, ``[MWh]`` and the like are taken too, and a power and a counter of one meter side by side.
 
@@ -39,12 +39,14 @@ _SCALED = {  # W or J in one unit; as written, for mW and MW differ by nothing b
     "kJ": (Kind.COUNTER, 1e3), "MJ": (Kind.COUNTER, 1e6), "GJ": (Kind.COUNTER, 1e9),
 }  # fmt: skip
 _OTHER_UNITS = frozenset({"va", "kva", "a", "v"}) | {unit.casefold() for unit in _SCALED}
+_DEVICES = frozenset({"cpu", "package", "dram", "gpu", "core", "psu", "fan", "nic", "disk", "board"})
+_POWER = re.compile("power|watt|energy|joule")
 _CHANNEL = re.compile(r"(?:node|psys|(?:cpu|package|dram|gpu|core|psu|fan|nic|disk|board)(?:0|[1-9]\d*)?)")
 _NO_NODE = frozenset({"power", "energy", "value", "kwh", "wh", "w", "j", "channel", "unit"})
 
 
 class UnnamedColumns(UnusableFile):
-    """A table of power or energy whose columns have names that no node can have."""
+    """A table of power or energy whose columns can't be read as they are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class _Column:
     name: str  # as compared
     base: str  # without its unit
     kind: Kind | None  # by its unit
+    scale: float = 1.0  # W or J in one unit
 
     @property
     def value_kind(self) -> Kind | None:
@@ -123,7 +126,8 @@ def find_layout(line: str, options: ParseOptions, where: str) -> Layout:
     if delimiter is None:
         raise UnusableFile(
             f"{where}: no header with a column named timestamp in {line[:120]!r}; expected {EXPECTED}; "
-            "put a header line on top, fields separated by a comma, semicolon, tab or |"
+            "put a header line on top, fields separated by a comma, semicolon, tab or |, or where it calls the time "
+            "otherwise, say how: --rename COLUMN=timestamp"
         )
     columns = [_column(i, cell.strip(), rename) for i, cell in enumerate(split_line(line, delimiter))]
     time = next(column for column in columns if column.name in _TIME)
@@ -157,6 +161,10 @@ def _delimiter(line: str, rename: Mapping[str, str]) -> str | None:
 def _column(index: int, cell: str, rename: Mapping[str, str]) -> _Column:
     shown = rename.get(cell, cell).strip()
     name = shown.casefold()
+    scaled = _IN_BRACKETS.search(shown)
+    if scaled and scaled["unit"] in _SCALED:
+        base = shown[: scaled.start()].casefold()
+        return _Column(index, cell.casefold(), shown, name, base, *_SCALED[scaled["unit"]])
     unit = _UNIT.search(name)
     kind = None if unit is None else (Kind.GAUGE if unit["unit"].startswith("w") else Kind.COUNTER)
     return _Column(index, cell.casefold(), shown, name, name[: unit.start()] if unit else name, kind)
@@ -192,13 +200,17 @@ def _wide(
     channels = [column for column in valued if column.is_channel]
     by_channel = bool(channels) and (names is not None or options.node is not None)
     if by_channel:
+        _no_numbers_of_devices(valued, where)
         values = _channel_columns(channels)
     elif names is None:
         values = _node_columns(valued, where)
     else:
         values = []
     if not values:
-        raise UnusableFile(f"{where}: no column watts or joules in {_shown(columns)}; expected {EXPECTED}")
+        raise UnusableFile(
+            f"{where}: no column watts or joules in {_shown(columns)}; expected {EXPECTED}; where it is called "
+            'otherwise, say how: --rename COLUMN=watts, or with its unit --rename "COLUMN=power [kW]"'
+        )
     used = {value.index for value in values}
     warnings = _ignored([column for column in valued if column.index not in used], where)
     return Layout(
@@ -207,13 +219,27 @@ def _wide(
     )  # fmt: skip
 
 
+def _no_numbers_of_devices(columns: list[_Column], where: str) -> None:
+    """Refuse ``gpu,socket_power``: the number of a GPU is no power, and whose power it is stands beside it."""
+    number = next((one for one in columns if one.kind is None and one.base in _DEVICES), None)
+    power = next((one for one in columns if not one.is_channel and _POWER.search(one.name)), None)
+    if number and power:
+        raise UnnamedColumns(
+            f"{where}: {number.shown!r} looks like the number of a device, for {power.shown!r} is there as well; "
+            f"name the columns channel (with {number.base}0, {number.base}1, … in it) and watts"
+        )
+
+
 def _channel_columns(channels: list[_Column]) -> list[ValueColumn]:
     """A column each channel; of a channel in W and in J the one in W, of two alike the first."""
     best: dict[str, _Column] = {}
     for column in sorted(channels, key=lambda column: column.kind is Kind.COUNTER):
         best.setdefault(column.base, column)
     chosen = sorted(best.values(), key=lambda column: column.index)
-    return [ValueColumn(column.index, column.kind or Kind.GAUGE, channel=column.base) for column in chosen]
+    return [
+        ValueColumn(column.index, column.kind or Kind.GAUGE, channel=column.base, scale=column.scale)
+        for column in chosen
+    ]
 
 
 def _node_columns(columns: list[_Column], where: str) -> list[ValueColumn]:

@@ -6,6 +6,7 @@ matches is taken: plain CSV, which is read most freely, comes last.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -25,9 +26,10 @@ from measurements.parsers import (
     redfish_json,
     victoria_export,
 )
+from measurements.parsers.csv_layout import DELIMITERS
 from measurements.parsers.records import ParseOptions, PowerChunk, UnusableFile
 from measurements.parsers.source import Source
-from measurements.parsers.tar_text import dated_name, node_of_path
+from measurements.parsers.tar_text import FILE_LINE, dated_name, node_of_path
 
 
 def nothing_named(_path: str) -> None:
@@ -120,6 +122,18 @@ POWER_PARSERS: dict[str, PowerParser] = {
 }
 
 
+def _cure(first: str) -> str:
+    """What helps with some that are not known, by their first line."""
+    if re.fullmatch(FILE_LINE, first.strip()):
+        return "; files of this kind are not read from an archive: unpack it and give the folder"
+    if re.match(r"# ?(?:Date,?\s+)?(?:Time,?\s+)?gpu\b.*\bpwr\b", first):
+        asked = "nvidia-smi --query-gpu=timestamp,index,power.draw --format=csv"
+        return f"; of nvidia-smi dmon there is no reader: log {asked}"
+    if first[:1] not in "{[<" and any(delimiter in first for delimiter in DELIMITERS):
+        return "; of a table say what its columns are: --format csv --rename COLUMN=timestamp …"
+    return ""
+
+
 def detect_power(source: Source, fmt_override: str | None = None) -> PowerParser:
     """The parser for a source; ``fmt_override`` names it outright."""
     if fmt_override is not None:
@@ -133,6 +147,6 @@ def detect_power(source: Source, fmt_override: str | None = None) -> PowerParser
     first = next((line for line in head.splitlines() if line.strip()), "")
     known = "; ".join(f"{parser.name} ({parser.looks_like})" for parser in POWER_PARSERS.values())
     raise UnusableFile(
-        f"{source.name}, line 1: no power log that is known: {first[:120]!r}; known formats: {known}; "
+        f"{source.name}, line 1: no power log that is known: {first[:120]!r}{_cure(first)}; known formats: {known}; "
         "name the format with --format if it is one of them"
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from measurements.parsers import clustercockpit_job, jobs_csv, lsf, pbs, sacct_text, sge, slurm_json, swf
-from measurements.parsers.csv_rows import split_quoted
+from measurements.parsers.csv_rows import columns_in
 from measurements.parsers.job_rows import LATEST_MS
 from measurements.parsers.records import JobChunk, ParseOptions, UnusableFile
 from measurements.parsers.source import Source
@@ -78,10 +78,9 @@ def _by_content(source: Source) -> str:
     if head.lstrip().startswith(("{", "[")):
         return "clustercockpit" if clustercockpit_job.matches_job(head) else "slurm-json"
     lines = [line.rstrip("\r") for line in head.split("\n") if line.strip()][: sacct_text.PREAMBLE_LINES] or [""]
-    columns = {column.strip().lower() for column in split_quoted(lines[0]) or []}
-    if "job_id" in columns:
+    if "job_id" in columns_in(head):
         return "csv"
-    if any(sacct_text.columns_of(line) for line in lines if "|" in line):
+    if any(map(sacct_text.columns_of, lines)):
         return "sacct"
     if any(sacct_text.is_xdmod_row(line) for line in lines):
         return "sacct-xdmod"
@@ -96,9 +95,11 @@ def _by_content(source: Source) -> str:
 def _hint(lines: list[str]) -> str:
     """What to do about a text of sacct that can't be taken as it is."""
     if _DELIMITED.match(lines[0]):
-        return "columns of sacct with another delimiter than |: ask for --parsable2 without --delimiter; "
+        return "columns of sacct divided by what stands in its fields too: ask for --parsable2 without --delimiter; "
     if lines[0].split()[:1] == ["JobID"]:
         return "columns of sacct cut to a width lose names: ask for --parsable2; "
+    if {"jobid", "jobidraw"} & set(lines[0].lower().split("|")):
+        return "columns of sacct without State: add it to --format (and Submit, Start, End, NodeList); "
     if "|" in lines[0]:
         return "rows of sacct without a header; "
     return ""

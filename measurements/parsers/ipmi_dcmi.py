@@ -4,8 +4,8 @@
 A log is such outputs one below the other. Only the current power is read, not the minimum, maximum and mean of the
 BMC's own window, and only where the BMC says that it measures (``activated``, ``Active``). The time is the BMC's, in
 its own zone, unless a line ``Timestamp: …`` or the time alone stands above, or its clock was never set. The node is
-``--node``, a file's name behind ``==> … <==``, or what FreeIPMI puts before each line of several hosts
-(``n001: Current Power : …``).
+``--node``, a file's name behind ``==> … <==``, or what FreeIPMI, pdsh and clush put before each line of several hosts
+(``n001: Current Power : …``; see `gathered`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from measurements.parsers.clock_texts import ALONE, as_iso
 from measurements.parsers.csv_layout import WHOLE_NODE
 from measurements.parsers.csv_lines import is_name
 from measurements.parsers.facts import with_facts
+from measurements.parsers.gathered import Banners
 from measurements.parsers.records import ChannelFacts, ParseOptions, PowerChunk, Refusal
 from measurements.parsers.source import TEXT_LIMIT, Source
 from measurements.parsers.tar_text import FILE_LINE, dated_name, node_of_path
@@ -41,7 +42,8 @@ _STATE = re.compile(
     _HOST + r"(?:power reading state is|power measurement|(?:\S.* )?state is)\s*:\s*(?P<state>.+)",
     re.IGNORECASE | re.ASCII,
 )
-_ALONE = re.compile(ALONE)
+_ALONE = re.compile(rf"(?:(?P<host>[\w.-]+): +)?(?P<time>{ALONE})")
+_INDENTED = re.compile(r"(?:[\w.-]+: )?\s")
 # What a BMC says whose clock nobody set: nothing, seconds since it started, or 1970.
 _UNSET = re.compile(r"unspecified|s\+ .*|pre-?init.*|.*(?<!\d)19[7-9]\d|\d\d/\d\d/[7-9]\d .*", re.IGNORECASE)
 _FILE = re.compile(FILE_LINE)
@@ -68,30 +70,37 @@ class _Log:
 
     options: ParseOptions
     node: str
-    time: str = ""
+    times: dict[str, tuple[int, str]] = field(default_factory=dict)  # host, or none → line and time of a logger
+    banners: Banners = field(default_factory=Banners)
     readings: list[_Reading] = field(default_factory=list)
     open: dict[str, _Reading] = field(default_factory=dict)  # host → its last one
 
     def take(self, number: int, raw: str) -> None:
         """A line, whatever it is: what tools print beside the power says nothing of it."""
-        line = raw.strip()
+        line = self.banners.line(raw.strip())
         if match := _POWER.fullmatch(line):
             host = match["host"] or ""
-            reading = _Reading(number, line, host or self.node, match["value"], self.time)
+            reading = _Reading(number, line, host or self.node, match["value"], self._said(host))
             self.readings.append(reading)
             self.open[host] = reading
         elif match := _STATE.fullmatch(line):
             if known := self.open.get(match["host"] or ""):
                 known.state = match["state"].strip().casefold()
         elif match := _TIME.fullmatch(line):
-            self._time(match, indented=raw[:1].isspace())
-        elif _ALONE.fullmatch(line):
-            self.time = line
+            self._time(number, match, indented=_INDENTED.match(raw) is not None)
+        elif match := _ALONE.fullmatch(line):
+            self.times[match["host"] or ""] = number, match["time"]
         elif match := _FILE.fullmatch(line):
-            self.node, self.time = self.options.node or node_of_path(match["path"]) or "", ""
+            self.node = self.options.node or node_of_path(match["path"]) or ""
+            self.times.clear()
             self.open.clear()
 
-    def _time(self, match: re.Match[str], *, indented: bool) -> None:
+    def _said(self, host: str) -> str:
+        """The last time that a logger said, of this host or of all."""
+        said = [self.times[name] for name in ("", host) if name in self.times]
+        return max(said)[1] if said else ""
+
+    def _time(self, number: int, match: re.Match[str], *, indented: bool) -> None:
         """The BMC's time belongs to the power above it, that of a logger to the powers below.
 
         ipmitool says ``IPMI timestamp``, FreeIPMI ``Time Stamp``, ipmiutil ``Timestamp`` as well, but indented.
@@ -101,7 +110,7 @@ class _Log:
         if by_bmc and reading is not None:
             reading.time = reading.time or ("" if _UNSET.fullmatch(match["time"]) else match["time"])
         elif not by_bmc:
-            self.time = match["time"]
+            self.times[match["host"] or ""] = number, match["time"]
 
 
 def matches(head: str) -> bool:

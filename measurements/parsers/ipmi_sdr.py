@@ -5,8 +5,9 @@
 ``--comma-separated-output``). A log is such outputs one below the other, each behind a line ``Timestamp: 2025-05-29
 20:58:02 UTC`` or the time alone, as ``date`` prints it; an output without one is a snapshot, whose time ``--at`` says.
 Nodes are named by files: ``<node>-<date>.txt``, a tar of them or ``tail -n +1 *`` (lines ``==> path <==``), by what
-FreeIPMI puts before each line of several hosts (``n001: 5 | …``), else by ``--node``. What a sensor measures only its
-name says: one that is not known here is told, and read as ``--rename "PDB Power=node"`` says.
+FreeIPMI, pdsh and clush put before each line of several hosts (``n001: 5 | …``; see `gathered`), else by ``--node``.
+What a sensor measures only its name says: one that is not known here is told, and read as ``--rename "PDB Power=node"``
+says.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +27,8 @@ from measurements.parsers.clock_texts import ALONE, as_iso
 from measurements.parsers.csv_layout import WHOLE_NODE
 from measurements.parsers.csv_lines import is_name
 from measurements.parsers.facts import with_facts
-from measurements.parsers.line_table import LineBlock, as_mask, coded, line_blocks, numbers
+from measurements.parsers.gathered import Banners, begins_with_hosts, split_hosts
+from measurements.parsers.line_table import LineBlock, coded, line_blocks, lines_of, numbers
 from measurements.parsers.records import ChannelFacts, ParseOptions, PowerChunk, Refusal, UnusableFile
 from measurements.parsers.source import BLOCK_BYTES, Source
 from measurements.parsers.tar_text import FILE_LINE, dated_name, node_of_path
@@ -35,18 +38,16 @@ _SENSOR = r"(?i)^(?P<name>[^|]*[^| ]) *\|(?:(?: [^|]*\|){0,3})? *(?P<value>[^| ]
 _TIME = r"(?i)^timestamp: *(?P<time>.+)$"
 _ELSE = r"^[^|]+\|.*$"  # any other sensor
 _STATUS = "(?:ok|ns|nc|cr|na|nr|lnc|unc|lcr|ucr)"
-_HOST = r"(?:(?P<host>[\w.-]+): +)?"
+_HOST = r"(?:[\w.-]+: +)?"
 _UNIT = "(?:W|Watts|C|V|A|RPM|%|degrees C|Volts|Amps|percent)"
 # With commas: a line of ipmitool has a status as its fourth cell or its last, one of FreeIPMI begins with a number.
-_COMMAS = rf"^(?:[^,|]+(?:,[^,|]*){{0,2}},{_STATUS}(?:,[^|]*)?|(?:[\w.-]+: +)?(?:\d+|ID),[^,|]+,[^|]*)$"
-_FREEIPMI = (
-    rf"^{_HOST}\d+ *\| *(?P<name>[^|]*[^| ]) *\|(?:[^|]*\|){{0,2}} *(?P<value>[^| ]+) *\| *(?:W|Watts) *(?:\|.*)?$"
-)
-_FREEIPMI_HEAD = re.compile(r"(?:[\w.-]+: +)?ID *([|,]) *Name *\1")
+_COMMAS = rf"^(?:[^,|]+(?:,[^,|]*){{0,2}},{_STATUS}(?:,[^|]*)?|(?:\d+|ID),[^,|]+,[^|]*)$"
+_FREEIPMI = r"^\d+ *\| *(?P<name>[^|]*[^| ]) *\|(?:[^|]*\|){0,2} *(?P<value>[^| ]+) *\| *(?:W|Watts) *(?:\|.*)?$"
+_FREEIPMI_HEAD = re.compile(rf"{_HOST}ID *([|,]) *Name *\1")
 _FREEIPMI_LINE = re.compile(
-    rf"(?:[\w.-]+: +)?\d+ *([|,])[^|,]+\1(?:[^|,]*\1){{1,3}} *{_UNIT} *\1 *(?:'.*'|N/A)\s*", re.IGNORECASE
+    rf"{_HOST}\d+ *([|,])[^|,]+\1(?:[^|,]*\1){{1,3}} *{_UNIT} *\1 *(?:'.*'|N/A)\s*", re.IGNORECASE
 )
-_IPMITOOL_CSV = re.compile(rf"[A-Za-z][^,|;]*,-?[\d.]+,{_UNIT},{_STATUS}(?:,.*)?\s*")
+_IPMITOOL_CSV = re.compile(rf"{_HOST}[A-Za-z][^,|;]*,-?[\d.]+,{_UNIT},{_STATUS}(?:,.*)?\s*")
 _OF_NODE = frozenset(
     {
         *("sys power", "system power", "total power", "node power", "server power", "power meter", "system level"),
@@ -55,7 +56,7 @@ _OF_NODE = frozenset(
     }
 )
 # What is of a chassis that nodes share, or the same power once more behind its conversion, is no power of the node.
-_LEFT_OUT = re.compile(r"chassis power|psu power|psu ?\d+ dc out p.*|.*(?:limit|cap|budget|threshold|avail).*")
+_LEFT_OUT = re.compile(r"chassis power|psu power|.*(?:limit|cap|budget|threshold|avail).*|.*\b(?:p?out|output)\b.*")
 _CHANNELS = (
     (re.compile(r"(?:total )?cpu (?:power|pwr)"), "cpu"),
     (re.compile(r"(?:mem|memory|dimm) (?:power|pwr)"), "dram"),
@@ -69,6 +70,7 @@ _CHANNELS = (
     (re.compile(r"riser ?(\d+) (?:power|pwr)"), r"riser\1"),
 )
 _CHANNEL = re.compile(r"[a-z][a-z0-9_]{0,63}")
+Said = TypeVar("Said")
 _NOT_SAID = "\0"  # a time or a node that nothing has named yet
 
 
@@ -85,13 +87,24 @@ def read(source: Source, options: ParseOptions, now_ms: int, block_bytes: int = 
 
 
 @dataclass(slots=True)
+class _Above:
+    """What stands above the lines to come: the node they are of, and when they were taken."""
+
+    node: str
+    time: str = _NOT_SAID
+    line: int = 0  # that says the time
+
+
+@dataclass(slots=True)
 class _Reader:
     """What is known from the lines so far."""
 
     options: ParseOptions
     now_ms: int
-    node: str  # of the lines to come
-    time: str
+    above: dict[str, _Above]  # by the host before the line; an empty name where there is none
+    of_hosts: bool  # whether hosts stand before lines
+    common: tuple[str, int] = (_NOT_SAID, 0)  # the last time that was said without a host, and its line
+    banners: Banners = field(default_factory=Banners)
     counts: dict[tuple[str, str], str] = field(default_factory=dict)  # node and channel → the sensor that is read
     left_out: dict[str, None] = field(default_factory=dict)  # what was not used and why, each once
     untold: list[str] = field(default_factory=list)
@@ -99,29 +112,61 @@ class _Reader:
 
     def rows(self, block: LineBlock) -> tuple[Rows, list[Refusal]]:
         """The lines of a block as rows, and those that are none."""
-        texts, host = _as_ipmitool(pc.replace_substring_regex(block.texts, rf"^({ALONE})$", r"Timestamp: \1"))
-        block = LineBlock(texts, block.number, block.raw)
+        block, hosts, begins = self._by_host(block)
+        block = LineBlock(_as_ipmitool(block.texts), block.number, block.raw)
         files, is_file = block.extract(FILE_LINE)
         times, is_time = block.extract(_TIME)
         paths = pc.struct_field(files.filter(pa.array(is_file)), "path").to_pylist()
         stamps = pc.struct_field(times.filter(pa.array(is_time)), "time").to_pylist()
+        first = [self.above.setdefault(host, _Above(self.options.node or host)) for host in hosts]
+        at_file, at_time = np.flatnonzero(is_file), np.flatnonzero(is_time)
         # A file begins without a time: the one of the file before is not its own.
-        stated = np.array([self.time, *_in_order(stamps, np.flatnonzero(is_time), np.flatnonzero(is_file))], object)
-        nodes = [self.node, *(self.options.node or node_of_path(path) or _NOT_SAID for path in paths)]
-        time_code, node_code = (np.cumsum(marks, dtype=np.int64) for marks in (is_time | is_file, is_file))
-        self.time, self.node = stated[time_code[-1]], nodes[node_code[-1]]
+        stated = _in_order(
+            (begins, [(one.time, one.line) for one in first]),
+            (at_file, [(_NOT_SAID, line) for line in block.number[at_file].tolist()]),
+            (at_time, list(zip(stamps, block.number[at_time].tolist(), strict=True))),
+        )
+        named = [self.options.node or node_of_path(path) or _NOT_SAID for path in paths]
+        nodes = _in_order((begins, [one.node for one in first]), (at_file, named))
+        is_first = np.zeros(len(block.number), np.int64)
+        is_first[begins] = 1
+        node_code = np.cumsum(is_first + is_file) - 1
+        time_code = np.cumsum(is_first + is_file + is_time) - 1
+        for one, last in zip(first, [*(begins[1:] - 1), len(block.number) - 1], strict=True):
+            one.node, (one.time, one.line) = nodes[node_code[last]], stated[time_code[last]]
+        if self.of_hosts:
+            of_all = np.array([not host for host in hosts])[np.cumsum(is_first) - 1] & (is_file | is_time)
+            stated, time_code = self._or_of_all(block.number, stated, time_code, np.flatnonzero(of_all))
         fields, is_power = block.extract(_SENSOR)
         _, is_sensor = block.extract(_ELSE)
         known = is_power | is_sensor | is_file | is_time | block.blank
         refusals = block.refused("unreadable line", "neither a sensor nor a time", ~known)
-        if self.options.node is None:
-            code, hosts = coded(host)
-            node_code = np.where(as_mask(pc.not_equal(host, "")), len(nodes) + code, node_code)
-            nodes += hosts
         return self._powers(
             fields.filter(pa.array(is_power)), block.picked(is_power), refusals,
-            (nodes, node_code[is_power]), (list(stated), time_code[is_power]),
+            (nodes, node_code[is_power]), ([text for text, _ in stated], time_code[is_power]),
         )  # fmt: skip
+
+    def _or_of_all(
+        self, number: IntArray, stated: list[tuple[str, int]], code: IntArray, of_all: IntArray
+    ) -> tuple[list[tuple[str, int]], IntArray]:
+        """The time of each line: its host's, or what was said since without a host, and so of all."""
+        said = [self.common, *(stated[code[place]] for place in of_all.tolist())]
+        self.common = said[-1]
+        lines = np.array([line for _, line in said])
+        last = np.searchsorted(lines, number, side="right") - 1
+        newer = lines[last] > np.array([line for _, line in stated])[code]
+        return stated + said, np.where(newer, len(stated) + last, code)
+
+    def _by_host(self, block: LineBlock) -> tuple[LineBlock, list[str], IntArray]:
+        """The lines of each host together and in their order, without its name; the hosts, and where each begins."""
+        texts = self.banners.lines(block.texts)
+        if not self.of_hosts:
+            return LineBlock(_timed(texts), block.number, block.raw), [""], np.zeros(1, np.int64)
+        texts, host = split_hosts(texts)
+        code, names = coded(host)
+        order = np.argsort(code, kind="stable")
+        begins = np.searchsorted(code[order], np.arange(len(names))).astype(np.int64)
+        return LineBlock(_timed(texts.take(pa.array(order))), block.number[order], block.raw), names, begins
 
     def _powers(
         self,
@@ -189,15 +234,19 @@ class _Reader:
         return parse_times(as_iso(pa.array(instants, pa.string()), zone).take(pa.array(code)), zone, self.now_ms)
 
 
-def _as_ipmitool(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Every line as ipmitool prints it with bars, and the host that FreeIPMI says it is of, or an empty text."""
+def _timed(texts: pa.Array) -> pa.Array:
+    """The lines, and a time alone as a logger would say it."""
+    return pc.replace_substring_regex(texts, rf"^({ALONE})$", r"Timestamp: \1")
+
+
+def _as_ipmitool(texts: pa.Array) -> pa.Array:
+    """Every line as ipmitool prints it with bars."""
     commas = pc.match_substring_regex(texts, _COMMAS)
     texts = pc.if_else(commas, pc.replace_substring(texts, ",", " | "), texts)
     fields = pc.extract_regex(texts, _FREEIPMI)
-    name, value, host = (pc.struct_field(fields, part) for part in ("name", "value", "host"))
+    name, value = (pc.struct_field(fields, part) for part in ("name", "value"))
     texts = pc.if_else(pc.is_valid(fields), pc.binary_join_element_wise(name, value, " | "), texts)
-    texts = pc.if_else(pc.is_valid(fields), pc.binary_join_element_wise(texts, "Watts | ok", " "), texts)
-    return texts, pc.fill_null(host, "")
+    return pc.if_else(pc.is_valid(fields), pc.binary_join_element_wise(texts, "Watts | ok", " "), texts)
 
 
 def _why_not(name: str) -> str:
@@ -226,7 +275,8 @@ def channel_of(name: str) -> str | None:
 def _chunks(source: Source, options: ParseOptions, now_ms: int, block_bytes: int) -> Iterator[PowerChunk]:
     maker = ChunkMaker(source)
     node = options.node or dated_name(source.name) or _NOT_SAID
-    reader = _Reader(options, now_ms, node, _NOT_SAID, renamed=_renamed(source, options))
+    of_hosts = begins_with_hosts(lines_of(source.head()).texts, "[|,]")
+    reader = _Reader(options, now_ms, {"": _Above(node)}, of_hosts, renamed=_renamed(source, options))
     for block in line_blocks(source, block_bytes):
         rows, refusals = reader.rows(block)
         maker.warnings += reader.untold
@@ -235,10 +285,10 @@ def _chunks(source: Source, options: ParseOptions, now_ms: int, block_bytes: int
     yield from maker.finish()
 
 
-def _in_order(stamps: list[str], at: IntArray, files: IntArray) -> list[str]:
-    """The times in the order of their lines, and none yet where a file begins."""
-    places = np.concatenate([at, files])
-    texts = [*stamps, *[_NOT_SAID] * len(files)]
+def _in_order(*said: tuple[IntArray, list[Said]]) -> list[Said]:
+    """What lines say in the order of the lines; of one line in the order given."""
+    places = np.concatenate([at for at, _ in said])
+    texts = [one for _, some in said for one in some]
     return [texts[i] for i in np.argsort(places, kind="stable").tolist()]
 
 

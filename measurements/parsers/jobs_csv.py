@@ -41,8 +41,9 @@ _YES_NO = {**dict.fromkeys(("true", "1", "yes"), True), **dict.fromkeys(("false"
 def read(source: Source, options: ParseOptions, now_ms: int = LATEST_MS) -> Iterator[JobChunk]:
     """The jobs of a CSV with a header; columns in any order, unknown ones are left aside with a warning."""
     lines = Lines(source.lines())
-    columns, warnings = header(first_row(lines), REQUIRED, OPTIONAL, source.name)
-    rows = csv_rows(lines, len(columns))
+    names, separator = first_row(lines)
+    columns, warnings = header(names, REQUIRED, OPTIONAL, source.name)
+    rows = csv_rows(lines, len(columns), separator)
     clock = Clock(options.time_zone, now_ms)
     return chunked(source, rows, lambda line, row: _record(line, fields_of(columns, row), clock), warnings)
 

@@ -48,7 +48,9 @@ class JsonList:
         else:
             yield from self._of_object()
         if self._text.peek():
-            raise BrokenJson("broken JSON", "text behind the end of the document")
+            raise BrokenJson(
+                "broken JSON", "text behind the end of the document; give each document as a file of its own"
+            )
 
     def _of_object(self) -> Iterator[Any]:
         self._text.take("{")

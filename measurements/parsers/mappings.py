@@ -43,7 +43,7 @@ def _loaded(files: tuple[tuple[Path, int, int], ...]) -> Mappings:
     for path, _, _ in files:
         try:
             raw = path.read_bytes()
-            content = tomllib.loads(raw.decode("utf-8"))
+            content = tomllib.loads(raw.decode("utf-8-sig"))
         except OSError as error:
             raise MappingFault(f"{path}: {error.strerror or error}; is it readable?") from error
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -21,10 +21,11 @@ _OPTIONAL = ("valid_from", "valid_to", "parent", "title")
 def read_members_csv(source: Source) -> MemberList:
     """The roles and projects of a file."""
     lines = Lines(source.lines())
-    columns, warnings = header(first_row(lines), _REQUIRED, _OPTIONAL, source.name)
+    names, separator = first_row(lines)
+    columns, warnings = header(names, _REQUIRED, _OPTIONAL, source.name)
     found = MemberList(warnings=warnings)
     taken: dict[tuple[str, str, str], list[MemberRecord]] = {}
-    for line, text, row in csv_rows(lines, len(columns)):
+    for line, text, row in csv_rows(lines, len(columns), separator):
         try:
             if isinstance(row, RowRefused):
                 raise row

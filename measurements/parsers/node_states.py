@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from measurements.parsers.csv_rows import Fields, csv_rows, fields_of, header, split_quoted
+from measurements.parsers.csv_rows import Fields, csv_rows, fields_of, header, header_of
 from measurements.parsers.job_rows import Clock, Lines, RowRefused, clean, hosts_of, require_few
 from measurements.parsers.records import ParseOptions, Refusal, UnusableFile
 from measurements.parsers.source import TEXT_LIMIT, Source
@@ -22,6 +22,7 @@ _REQUIRED = ("node", "start", "end", "state")
 _OPTIONAL = ("reason", "cluster", "user")
 _SACCTMGR = {"nodename": "node", "timestart": "start", "timeend": "end"}  # what sacctmgr calls them
 _STATE = re.compile(r"(?:.*[A-Z_])?", re.DOTALL)  # without the signs behind it
+_CUT = re.compile(r"NodeName +TimeStart|Node Name +Start")  # its table for the eye
 _OFF_SUFFIX = frozenset("~%")
 _REASON_LIMIT = 1_024
 
@@ -47,11 +48,19 @@ def read_states(source: Source, options: ParseOptions, off_states: Collection[st
     lines = Lines(source.lines())
     first = next((text for _, text in lines if text.strip()), "")
     by_bars = "|" in first
+    if not by_bars and _CUT.search(first):
+        raise UnusableFile(
+            f"{source.name}: columns of sacctmgr cut to a width; ask for TZ=UTC sacctmgr --parsable2 show event"
+        )
     names = _names(first)
     trailing = by_bars and names[-1:] == [""]  # --parsable ends every row with a bar
     names = names[:-1] if trailing else names
     columns, warnings = header(names, _REQUIRED, _OPTIONAL, source.name)
-    rows = _bar_rows(lines, columns, trailing=trailing) if by_bars else csv_rows(lines, len(columns))
+    rows = (
+        _bar_rows(lines, columns, trailing=trailing)
+        if by_bars
+        else csv_rows(lines, len(columns), header_of([first])[1])
+    )
     off = OFF_STATES | {state.upper() for state in off_states}
     clock = Clock(options.time_zone)
     records: list[StateRecord] = []
@@ -77,7 +86,7 @@ def heads_states(line: str) -> bool:
 
 def _names(header_line: str) -> list[str]:
     """The columns of a header, as they are called here."""
-    names = header_line.split("|") if "|" in header_line else split_quoted(header_line) or []
+    names = header_line.split("|") if "|" in header_line else header_of([header_line])[0]
     return [_SACCTMGR.get(name.strip().lower(), name) for name in names]
 
 

@@ -7,7 +7,16 @@ a row of another ``level``; ``parent`` names the meter above.
 
 from __future__ import annotations
 
-from measurements.parsers.csv_rows import Fields, csv_rows, fields_of, first_row, header, number, whole_number
+from measurements.parsers.csv_rows import (
+    Fields,
+    columns_in,
+    csv_rows,
+    fields_of,
+    first_row,
+    header,
+    number,
+    whole_number,
+)
 from measurements.parsers.job_rows import Clock, Lines, RowRefused, clean, hosts_of, require_few
 from measurements.parsers.records import NodeRecord, ParseOptions, Refusal, UnusableFile
 from measurements.parsers.source import TEXT_LIMIT, Source
@@ -27,17 +36,17 @@ Nodes = tuple[list[NodeRecord], list[Refusal], list[str]]
 
 def matches(head: str) -> bool:
     """Whether a text begins with the header of this form."""
-    first = next((line for line in head.splitlines() if line.strip()), "")
-    return set(REQUIRED) <= {column.strip().lower() for column in first.replace('"', "").split(",")}
+    return set(REQUIRED) <= columns_in(head)
 
 
 def read_nodes(source: Source, options: ParseOptions) -> Nodes:
     """The nodes of a CSV with a header, what was refused, and warnings."""
     lines = Lines(source.lines())
-    columns, warnings = header(first_row(lines), REQUIRED, OPTIONAL, source.name)
+    names, separator = first_row(lines)
+    columns, warnings = header(names, REQUIRED, OPTIONAL, source.name)
     records: dict[tuple[str, int | None], NodeRecord] = {}
     refusals: list[Refusal] = []
-    for line, text, row in csv_rows(lines, len(columns)):
+    for line, text, row in csv_rows(lines, len(columns), separator):
         try:
             if isinstance(row, RowRefused):
                 raise row

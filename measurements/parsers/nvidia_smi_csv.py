@@ -1,13 +1,15 @@
 """``nvidia-smi --query-gpu=timestamp,index,power.draw --format=csv``: power of GPUs as NVIDIA's tool prints it.
 
 The unit stands in the header and, without ``nounits``, in each cell; ``[N/A]`` and its kin are missing. The clock is
-local, without a zone. The lines name GPUs by index or UUID at best, and no node: ``--node`` says it. Of several powers
+local, without a zone. The lines name GPUs by index or UUID at best, and no node: ``--node`` says it, or what pdsh and
+clush put before each line of several hosts (``n001: 2026/09/11 …``; see `gathered`). Of several powers
 ``power.draw`` is read, which is what the tool shows; ``power.draw.instant`` and ``.average`` are other views of it,
 read where the first lines say nothing else.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,10 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from measurements.domain.units import BoolArray, Kind
+from measurements.domain.units import BoolArray, IntArray, Kind
 from measurements.parsers.chunks import ChunkMaker, Codes, Rows
 from measurements.parsers.clock_texts import as_iso
 from measurements.parsers.facts import with_facts
+from measurements.parsers.gathered import HOST, split_hosts
 from measurements.parsers.line_table import LineBlock, as_mask, cells_of, coded, lines_of, numbers, without_unit
 from measurements.parsers.records import ChannelFacts, ParseOptions, PowerChunk, Refusal, UnusableFile
 from measurements.parsers.source import BLOCK_BYTES, Source
@@ -28,6 +31,7 @@ _POWERS = ("power.draw", "power.draw.average", "power.draw.instant")  # the firs
 _FIRST_LINES = 20  # messages of the driver may come before the header
 _WITH_UNIT = r"(?i) W$"
 _INDEX = r"^(?:0|[1-9]\d{0,2})$"
+_OF_HOST = re.compile(HOST)
 _UUID = r"^[A-Za-z]+-[0-9A-Fa-f-]{8,80}$"
 
 
@@ -43,6 +47,7 @@ class _Header:
     index: int | None
     uuid: int | None
     note: str = ""
+    of_hosts: bool = False  # whether the host stands before each line
 
 
 def matches(head: str) -> bool:
@@ -71,7 +76,9 @@ def _chunks(
 
 def _find(lines: Sequence[str]) -> _Header | None:
     """The header among the first lines."""
-    for number, line in enumerate(lines[:_FIRST_LINES], start=1):
+    for number, raw in enumerate(lines[:_FIRST_LINES], start=1):
+        of_host = _OF_HOST.fullmatch(raw.strip())
+        line = of_host["rest"] or "" if of_host else raw
         names = [cell.strip().partition(" [")[0].casefold().removeprefix("gpu_") for cell in line.split(",")]
         powers = [names.index(name) for name in _POWERS if name in names]
         if powers:
@@ -80,7 +87,8 @@ def _find(lines: Sequence[str]) -> _Header | None:
             )
             power = _said(lines[number:], powers, len(names))
             note = "" if power == powers[0] else f"{names[power]} is read: {names[powers[0]]} says nothing"
-            return _Header(number, line.strip(), len(names), power, time, index, uuid, note)
+            hosts = of_host is not None
+            return _Header(number, line.strip(), len(names), power, time, index, uuid, note, hosts)
     return None
 
 
@@ -107,7 +115,7 @@ def _header(source: Source, options: ParseOptions) -> _Header:
     header = _find(source.head().decode("utf-8", errors="replace").splitlines())
     if header is None:
         raise UnusableFile(f"{source.name}: no header that names power.draw; query it without --format=…,noheader")
-    if options.node is None:
+    if options.node is None and not header.of_hosts:
         raise UnusableFile(f"{source.name}: nvidia-smi names no node; name it with --node")
     if header.index is None and header.uuid is None and options.channel is None:
         raise UnusableFile(
@@ -123,11 +131,17 @@ def _rows(
     block: LineBlock, header: _Header, options: ParseOptions, now_ms: int, gpus: dict[tuple[str, str], str]
 ) -> tuple[Rows, list[Refusal]]:
     """The lines of a block as rows, and those that are none; which GPU has which index goes to ``gpus``."""
+    hosts = None
+    if header.of_hosts:
+        texts, hosts = split_hosts(block.texts)
+        block = LineBlock(texts, block.number, block.raw)
     is_header = as_mask(pc.equal(block.texts, header.text))
-    again = is_header & (block.number != header.line)
+    again = is_header & (block.number != header.line) & (hosts is None)  # each host has one
     refusals = block.refused("repeated header", "each line is read by the first header", again)
     block = block.picked(~is_header)
     columns, cells, whole = cells_of(block, ",", header.width)
+    hosts = pa.array([""] * len(block.texts), pa.string()) if hosts is None else hosts.filter(pa.array(~is_header))
+    columns.append(hosts.filter(pa.array(whole)))
     detail = f"the header has {header.width} columns"
     refusals += block.refused("wrong number of fields", detail, ~whole & ~block.blank)
     value, wrong = numbers(without_unit(columns[header.power], "W"))
@@ -136,13 +150,20 @@ def _rows(
     named = _named(columns, header)
     refusals += cells.refused("no GPU", "neither an index nor a UUID", readable & ~named)
     readable &= named
+    nameless = as_mask(pc.equal(columns[-1], "")) & (options.node is None)
+    refusals += cells.refused("no node", "say it with --node", readable & nameless)
+    readable &= ~nameless
     columns, cells = [column.filter(pa.array(readable)) for column in columns], cells.picked(readable)
-    code, channels = _channels(columns, header, options, gpus)
+    node, names = coded(columns[-1])
+    nodes = [name or options.node or "" for name in names]
+    code, channels = _channels(columns, header, options)
+    if header.index is not None and header.uuid is not None:
+        _note_uuids(columns[header.uuid], (node, nodes), (code, channels), gpus)
     rows = Rows(
-        nodes=[options.node or ""],
+        nodes=nodes,
         channels=channels,
         kinds=[Kind.GAUGE] * len(channels),
-        node=np.zeros(len(code), np.int32),
+        node=node,
         channel=code,
         times=_times(columns, header, options, now_ms),
         value=value[readable],
@@ -160,30 +181,28 @@ def _named(columns: list[pa.Array], header: _Header) -> BoolArray:
     return np.ones(len(columns[0]), bool)
 
 
-def _channels(
-    columns: list[pa.Array], header: _Header, options: ParseOptions, gpus: dict[tuple[str, str], str]
-) -> tuple[Codes, list[str]]:
+def _channels(columns: list[pa.Array], header: _Header, options: ParseOptions) -> tuple[Codes, list[str]]:
     """Each row's channel, and the channels."""
     if header.index is not None:
         code, indices = coded(columns[header.index])
-        channels = [f"gpu{index}" for index in indices]
-        if header.uuid is not None:
-            _note_uuids(columns[header.uuid], code, channels, options.node or "", gpus)
-        return code, channels
+        return code, [f"gpu{index}" for index in indices]
     if header.uuid is not None:
         code, uuids = coded(columns[header.uuid])
         return code, [f"gpu@{uuid}" for uuid in uuids]
     return np.zeros(len(columns[0]), np.int32), [options.channel or ""]
 
 
-def _note_uuids(uuids: pa.Array, code: Codes, channels: list[str], node: str, gpus: dict[tuple[str, str], str]) -> None:
+def _note_uuids(
+    uuids: pa.Array, node: tuple[Codes, list[str]], channel: tuple[Codes, list[str]], gpus: dict[tuple[str, str], str]
+) -> None:
     """The UUID of each channel; where it changes inside a block, the last."""
-    known = as_mask(pc.match_substring_regex(uuids, _UUID))
-    last = {int(code[row]): row for row in np.flatnonzero(known)[_last_of_each(code[known])]}
-    gpus |= {(node, channels[channel]): str(uuids[row]) for channel, row in last.items()}
+    known = np.flatnonzero(as_mask(pc.match_substring_regex(uuids, _UUID)))
+    of_gpu = node[0].astype(np.int64) * max(len(channel[1]), 1) + channel[0]
+    for row in known[_last_of_each(of_gpu[known])].tolist():
+        gpus[node[1][node[0][row]], channel[1][channel[0][row]]] = str(uuids[row])
 
 
-def _last_of_each(code: Codes) -> np.ndarray:
+def _last_of_each(code: IntArray) -> np.ndarray:
     """The rows at which each code comes for the last time."""
     _, from_end = np.unique(code[::-1], return_index=True)
     return len(code) - 1 - from_end

@@ -30,7 +30,7 @@ def read(body: bytes, now_ms: int) -> list[PowerChunk]:
     document = json_object(body)
     samples = document.get("samples")
     if not isinstance(samples, list):
-        raise UnusableFile('the body: no list "samples"')
+        raise UnusableFile('the body: no list "samples": send {"samples": [{"timestamp": …, "node": …, "watts": …}]}')
     channels = document.get("channels") or {}
     if not isinstance(channels, dict) or not all(isinstance(said, dict) for said in channels.values()):
         raise UnusableFile('the body: "channels" is no object of objects')

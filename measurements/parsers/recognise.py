@@ -10,12 +10,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from measurements.parsers.csv_rows import split_quoted
+from measurements.parsers.csv_rows import columns_in
 from measurements.parsers.detect import detect_power
 from measurements.parsers.detect_jobs import detect_jobs
 from measurements.parsers.detect_nodes import NODE_PARSERS
 from measurements.parsers.node_states import heads_states
 from measurements.parsers.records import UnusableFile
+from measurements.parsers.sacct_text import columns_of
 from measurements.parsers.source import Source
 
 POWER, JOBS, NODES, STATES = "power", "jobs", "nodes", "states"
@@ -47,9 +48,9 @@ def _states(_source: Source, head: str) -> Recognised | None:
 def _clear_jobs(source: Source, head: str) -> Recognised | None:
     """Job records that name their columns, which a free reading of power logs might claim too."""
     first = next((line for line in head.splitlines() if line.strip()), "")
-    if _JOB_COLUMN in {column.strip().lower() for column in split_quoted(first) or []}:
+    if _JOB_COLUMN in columns_in(head):
         return Recognised(JOBS, "csv")
-    if "|" in first or '"jobs"' in head:
+    if "|" in first or columns_of(first) or '"jobs"' in head:
         found = _jobs(source, head)
         return found if found and found.format not in SHAPELESS else None
     return None

@@ -1,11 +1,12 @@
 """``sacct --parsable2`` text: with a header, as XDMoD's 26 fields, or with fields the operator declares.
 
-Rows of steps are counted as skipped: the allocation's row has the totals, they only say what memory was used.
-Surplus ``|`` belong to JobName.
+A header shows by itself what stands between the fields (``--delimiter``). Rows of steps are counted as skipped: the
+allocation's row has the totals, they only say what memory was used. Surplus ``|`` belong to JobName.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -55,7 +56,8 @@ XDMOD_FIELDS = (
     *("start", "end", "elapsed", "exitcode", "state", "nnodes", "ncpus", "reqcpus", "reqmem", "reqtres", "alloctres"),
     *("timelimit", "nodelist", "jobname"),
 )
-UNIT = "\x1f"  # ASCII's unit separator: in place of the bar, for rows whose free text may hold bars
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:%-?[0-9]+)?")  # of a column, with the width that sacct takes with it
+_OF_FIELDS = frozenset(" ,.:-+=/%()[]")  # what fields hold themselves: none of these alone divides them
 PREAMBLE_LINES = 20  # warnings of sacct that may stand before the first row
 NAME_LINES = 20  # most lines of one job name
 S_PER_MINUTE = 60
@@ -96,12 +98,24 @@ def columns_of(text: str) -> Columns | None:
     """The columns a header line names, or None if it is no header."""
     if "jobid" not in text.lower():
         return None
-    bar = UNIT if UNIT in text else "|"
+    bar = _delimiter(text)
+    if bar is None:
+        return None
     names = [name.strip().lower() for name in text.split(bar)]
     trailing = len(names) > 1 and names[-1] == ""
     names = names[:-1] if trailing else names
     known = {"jobid", "jobidraw"} & set(names) and "state" in names
     return Columns(tuple(_column(name) for name in names), trailing, bar) if known else None
+
+
+def _delimiter(header: str) -> str | None:
+    """What stands between the names of a header: one text, everywhere the same; None if it could not divide rows."""
+    first, *between = _NAME.split(header.strip(" "))
+    last = between.pop() if between else ""
+    bar = between[0] if between else "|"
+    if not first and last in ("", bar) and set(between) <= {bar} and bar not in _OF_FIELDS and bar.strip(" |"):
+        return bar
+    return "|" if "|" in header else None
 
 
 def _column(name: str) -> str:
@@ -162,6 +176,7 @@ def _rows(
             fields = columns.split(text) or _continued(lines, columns, text)
             if fields is not None and columns.job_name == len(fields) - 1:
                 rest = _rest_of_name(lines, columns)
+                rest = rest.removesuffix(columns.bar) if columns.trailing else rest
                 fields[-1] += rest
                 if rest:
                     warnings.append(f"line {line}: the name of this job goes on in the lines below it")

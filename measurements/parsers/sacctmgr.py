@@ -21,6 +21,7 @@ _TITLES_BELOW = frozenset({"account", "user"})
 _BELOW = re.compile(r"(?:account|user) - ", re.IGNORECASE)  # lines that cannot be a broken one of a parent
 _LINE = re.compile(r"(\w+) - (?:'([^']*)'|\"([^\"]*)\"|([^:'\"]*))((?::.*)?)$", re.DOTALL)
 _OPTION = re.compile(r":(\w+)[+-]?=(?:'([^']*)'|\"([^\"]*)\"|([^:]*))")
+_CUT = re.compile(r" *(?:Account|User|Cluster) +(?:Descr|Def Acct|Account|Admin|Coord)")  # its tables for the eye
 _IGNORED = frozenset({"qos", "tres", "wckey", "federation", "resource"})
 _ASSOC = {"account", "user"}
 _COORDINATORS = ("coordinators", "coord accounts", "coordaccounts")
@@ -30,6 +31,8 @@ def read_sacctmgr(source: Source) -> MemberList:
     """The roles and projects of a dump or of a table."""
     first = next((text for _, text in source.lines() if text.strip() and not text.startswith("#")), "")
     source.take_refusals()
+    if _CUT.match(first):
+        raise UnusableFile(f"{source.name}: columns of sacctmgr cut to a width; ask for --parsable2 (-P)")
     found = _table(source, first) if "|" in first else _dump(source)
     found.refusals += source.take_refusals()
     if not found.projects and not found.refusals:

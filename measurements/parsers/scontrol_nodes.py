@@ -24,6 +24,7 @@ from measurements.parsers.source import TEXT_LIMIT, Source
 MIB_PER_GIB = 1024
 NODE_LINES = 200  # most lines of one description that are looked at
 _START = "NodeName="
+_WARNING = "scontrol: "  # what it says itself, in a file that took its stderr too
 _WORD = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z0-9_/:]*)=(\S*)")
 
 
@@ -40,8 +41,9 @@ class _Node:
 
 
 def matches(head: str) -> bool:
-    """Whether a text is scontrol's, or JSON with nodes."""
-    return head.lstrip().startswith(_START) or (head.lstrip().startswith(("{", "[")) and '"nodes"' in head)
+    """Whether a text is scontrol's, also behind warnings of its, or JSON with nodes."""
+    first = next((line for line in head.split("\n") if line.strip() and not line.startswith(_WARNING)), "")
+    return first.startswith(_START) or (head.lstrip().startswith(("{", "[")) and '"nodes"' in head)
 
 
 def read_nodes(source: Source, options: ParseOptions) -> Nodes:

@@ -62,7 +62,8 @@ def _rows(source: Source, warnings: list[str]) -> Iterator[tuple[int, str, Job |
             raise UnusableFile(f"{source.name}: {broken.reason} ({broken}); copy the file anew") from broken
         yield place + 1, "", RowRefused(broken.reason, broken)
     if not jobs.found:
-        raise UnusableFile(f"{source.name}: JSON without a list of jobs; give sacct --json or scontrol show job --json")
+        said = "; ".join(_messages(jobs.beside, "errors")) or "give sacct --json or scontrol show job --json"
+        raise UnusableFile(f"{source.name}: JSON without a list of jobs; {said}")
     warnings += [*_messages(jobs.beside, "errors"), *_messages(jobs.beside, "warnings")]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 
 from measurements.models import Allocation, NodeConfig
-from measurements.selectors.frames import frame_of
+from measurements.selectors.frames import frame_of, plain
 
 MANY_NODES = 1_000
-_COLUMNS = {
+_COLUMNS: dict[str, str | Coalesce] = {
     "allocation_id": "pk",
     "job_id": "run__job_id",
     "cluster_id": "run__job__cluster_id",
@@ -21,7 +22,7 @@ _COLUMNS = {
     "end_ms": "end_ms",
     "cpus": "cpus",
     "gpus": "gpus",
-    "exclusive": "exclusive",
+    "exclusive": plain("exclusive"),
     "consumed_j": "run__consumed_energy_j",
 }
 

@@ -27,7 +27,7 @@ def refused_spans(nodes: Iterable[int], start_ms: int, end_ms: int) -> Spans:
         day__gte=day_from_ms(start_ms),
         day__lte=day_from_ms(end_ms - 1),
         state=Doubt.State.REFUSED,
-    ).order_by("channel", "start_ms")
+    ).order_by("channel_id", "start_ms")
     found: dict[int, list[tuple[int, int]]] = {}
     for channel, start, end in rows.values_list("channel_id", "start_ms", "end_ms"):
         found.setdefault(channel, []).append((start, end))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import QuerySet
+from django.db.models import Field, QuerySet
 from django.db.models.functions import Coalesce
 
 from measurements.domain.units import EPOCH_DAY, IntArray
@@ -55,8 +55,12 @@ def columns_by(sql: str, values: Sequence[Any], columns: Sequence[list[Any]], al
 
 
 def plain(field: str) -> Coalesce:
-    """A field for `columns_of`: of a bare column SQLite's driver makes a day or a truth one by one, through Python."""
-    return Coalesce(field, field)
+    """A field for many rows, its values as the driver gives them.
+
+    Of a bare column SQLite's driver makes a day or a truth one by one, through Python, and so does Django of a field
+    that is said to hold one.
+    """
+    return Coalesce(field, field, output_field=Field())
 
 
 def as_days(column: Sequence[Any]) -> list[date]:

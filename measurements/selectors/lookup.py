@@ -15,6 +15,8 @@ from measurements.models import Cluster, Job, JobQuerySet
 MOST_NAMED = 1_000  # jobs that are looked for by one id
 _JOB_NAME = re.compile(r"[0-9]{1,18}(?:[_+](?:[0-9]{1,18}|\*))?", re.ASCII)
 
+_TASK = re.compile(r"[0-9]{1,18}_[0-9]{1,9}", re.ASCII)
+
 
 def is_job_name(text: str) -> bool:
     """Whether a text has the form of a job's id, of an array or of a het job, and is no part of a name."""
@@ -64,7 +66,14 @@ def _find(clusters: Sequence[int], text: str) -> JobQuerySet:
     if star and not rest and _JOB_NAME.fullmatch(text):
         field = "array_job_id" if stem[-1] == "_" else "het_job_id"
         return Job.objects.filter(**{"cluster__in": clusters, field: int(stem[:-1])})
-    return Job.objects.filter(reduce(or_, [_one(cluster, text) for cluster in clusters]))
+    tasks = [_task(cluster, text) for cluster in clusters] if _TASK.fullmatch(text) else []
+    return Job.objects.filter(reduce(or_, [*(_one(cluster, text) for cluster in clusters), *tasks]))
+
+
+def _task(cluster: int, text: str) -> Q:
+    """36_1 as task 1 of array 36: other batch systems than Slurm show it as 36[1]."""
+    array, _, task = text.partition("_")
+    return Q(cluster=cluster, array_job_id=int(array), array_task_id=int(task))
 
 
 def _one(cluster: int, text: str) -> Q:

@@ -23,6 +23,7 @@ from measurements.models import Allocation, Channel, ChannelPeriod, Cluster, Nod
 from measurements.models import MeterPeriod as MeterPeriodRow
 from measurements.selectors.devices import device_changes
 from measurements.selectors.doubts import Breaks, refused_spans, without
+from measurements.selectors.frames import plain
 from measurements.selectors.states import off_times
 from measurements.services.policies import policy_on
 from measurements.store import SampleStore, Selection
@@ -170,7 +171,8 @@ def _mw(watts: float | None) -> int:
     return -1 if watts is None else round(watts * MW_PER_W)
 
 
-_AllocationRow = tuple[Any, ...]  # allocation, job, start, end, cpus, gpus, gpu_mask, exclusive, cpu_rate
+_HOLDING = ("pk", "run__job_id", "start_ms", "end_ms", "cpus", "gpus", "gpu_mask", plain("exclusive"), "cpu_rate")
+_AllocationRow = tuple[Any, ...]  # the same as values
 
 
 def _allocations(cluster: Cluster, day: date, nodes: Sequence[int]) -> dict[int, list[_AllocationRow]]:
@@ -181,9 +183,7 @@ def _allocations(cluster: Cluster, day: date, nodes: Sequence[int]) -> dict[int,
         Allocation.objects.filter(node__in=nodes, start_ms__lt=start + DAY_MS)
         .filter(ended | Q(end_ms__isnull=True))
         .order_by("start_ms", "pk")
-        .values_list(
-            "node_id", "pk", "run__job_id", "start_ms", "end_ms", "cpus", "gpus", "gpu_mask", "exclusive", "cpu_rate"
-        )
+        .values_list("node_id", *_HOLDING)
     )
     found: dict[int, list[_AllocationRow]] = {}
     for node, *rest in rows.iterator(chunk_size=10_000):

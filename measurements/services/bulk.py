@@ -40,12 +40,23 @@ def insert(
 
 def assign(model: type[models.Model], name: str, values: Iterable[tuple[Any, int]]) -> None:
     """Set one field of many rows: (value, id) pairs."""
-    ready = list(values)
+    _assign(model, [name], values)
+
+
+def save(model: type[models.Model], names: Sequence[str], changed: Iterable[models.Model]) -> None:
+    """Write the fields ``names`` of objects that are there; bulk_update takes more than ten times as long."""
+    _assign(model, names, ((*(getattr(row, name) for name in names), row.pk) for row in changed))
+
+
+def _assign(model: type[models.Model], names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Set fields of many rows, each given as their values and its id."""
+    ready = list(rows)
     if not ready:
         return
     quote = connection.ops.quote_name
-    column, key = (quote(_column(model, field)) for field in (name, model._meta.pk.name))
-    sql = f"UPDATE {quote(model._meta.db_table)} SET {column} = %s WHERE {key} = %s"  # noqa: S608 - names of our own
+    *columns, key = (quote(_column(model, field)) for field in (*names, model._meta.pk.name))
+    settings = ", ".join(f"{column} = %s" for column in columns)
+    sql = f"UPDATE {quote(model._meta.db_table)} SET {settings} WHERE {key} = %s"  # noqa: S608 - names of our own
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.executemany(sql, ready)
 

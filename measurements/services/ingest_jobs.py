@@ -21,6 +21,7 @@ from measurements.services.tags import Tagger
 JOBS = Batch.Content.JOBS
 CHUNK = 1_000  # records a transaction
 LARGEST_GPU_INDEX = 62
+NOTES_KEPT = 50  # of a file: some are about single lines, and all of its lines may be alike
 Parser = Callable[[Source, ParseOptions, int], Iterator[JobChunk]]
 
 
@@ -43,11 +44,23 @@ class JobsInput:
 @dataclass(slots=True)
 class _Tally:
     quarantine: QuarantineDraft = field(default_factory=QuarantineDraft)
-    warnings: list[str] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    notes_beyond: int = 0
     read: int = 0
     skipped: int = 0
     stored: int = 0
     duplicates: int = 0
+
+    def note(self, text: str) -> None:
+        """Keep what is to be said of the file, each sentence once."""
+        if text not in self.notes and len(self.notes) < NOTES_KEPT:
+            self.notes[text] = None
+        elif text not in self.notes:
+            self.notes_beyond += 1
+
+    def warnings(self) -> list[str]:
+        """What was noted, and how much more there was."""
+        return [*self.notes, *([f"and {self.notes_beyond} more notes like these"] if self.notes_beyond else [])]
 
 
 def ingest_jobs(
@@ -81,7 +94,7 @@ def ingest_jobs(
         stored=tally.stored,
         duplicates=tally.duplicates,
         refused=tally.quarantine.counts(),
-        warnings=tally.warnings,
+        warnings=tally.warnings(),
         quarantine=tally.quarantine,
     )
 
@@ -89,13 +102,12 @@ def ingest_jobs(
 def _take(cluster: Cluster, chunk: JobChunk, again: set[int] | None, tally: _Tally, held: list[JobRecord]) -> None:
     tally.read += chunk.read
     tally.skipped += chunk.skipped
-    tally.warnings += [w for w in chunk.warnings if w not in tally.warnings]
+    for warning in chunk.warnings:
+        tally.note(warning)
     tally.quarantine.add(chunk.refusals)
     for record in chunk.records:
         if record.cluster and record.cluster != cluster.name:
-            warning = f"the file says cluster {record.cluster}; --cluster {cluster.name} is taken"
-            if warning not in tally.warnings:
-                tally.warnings.append(warning)
+            tally.note(f"the file says cluster {record.cluster}; --cluster {cluster.name} is taken")
         if again is not None and record.line not in again:
             tally.duplicates += 1
         else:

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from measurements.models import Allocation, AllocationEnergy, Batch, Cluster, Job, PendingCorrection, Run
-from measurements.services.bulk import insert
+from measurements.services.bulk import insert, save
 from measurements.services.known_jobs import TAGS, KnownJobs, labels_of
 from measurements.services.marks import mark_day, mark_jobs, mark_node_days, sealed_days
 from measurements.services.tags import Tagger, apply_tags, save_tags
@@ -77,13 +77,13 @@ class Changes:
         Job.objects.bulk_create(self.new_jobs, 1000)
         fresh = {id(job) for job in self.new_jobs}
         fields = [*JOB_FIELDS, *TAGS, "state", "start_ms", "end_ms"]
-        Job.objects.bulk_update([job for job in jobs if id(job) not in fresh], fields, 200)
+        save(Job, fields, [job for job in jobs if id(job) not in fresh])
         save_tags(jobs, tags)
         Run.objects.bulk_create(self.new_runs, 1000)
-        Run.objects.bulk_update(self.changed_runs.values(), RUN_FIELDS, 200)
+        save(Run, RUN_FIELDS, self.changed_runs.values())
         Allocation.objects.filter(pk__in=self.dropped).delete()
         insert(Allocation, ("run", "node_name", "node", *ALLOCATION_FIELDS[1:]), self._new_rows())
-        Allocation.objects.bulk_update(self.changed_allocations.values(), ALLOCATION_FIELDS, 200)
+        save(Allocation, ALLOCATION_FIELDS, self.changed_allocations.values())
         self._note_longest()
         mark_jobs(job.pk for job in jobs)
         self._move_roll_ups()

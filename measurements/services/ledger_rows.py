@@ -71,7 +71,7 @@ def replace(block: Block, ledgers: Sequence[NodeLedger], positions: Sequence[int
     """Replace what the ledger says of some of a block's nodes on its day, and mark what hangs on it."""
     nodes = [block.nodes[i] for i in positions]
     old = AllocationEnergy.objects.filter(node_id__in=nodes, day=block.day)
-    jobs = set(old.values_list("job_id", flat=True))
+    jobs = set(old.order_by().values_list("job_id", flat=True))
     old.delete()
     NodeHour.objects.filter(node_id__in=nodes, day=block.day).delete()
     NodeDay.objects.filter(node_id__in=nodes, day=block.day).delete()

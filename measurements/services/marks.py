@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from measurements.models import (
     Cluster,
@@ -26,6 +26,7 @@ from measurements.models import (
     DirtyNodeDay,
     Feed,
     Intake,
+    Job,
     SealedDay,
     TypeDay,
 )
@@ -121,23 +122,32 @@ def mark_rolled_up_days(cluster: Cluster, first: date, before: date | None = Non
     )
 
 
+def dirty_jobs(cluster: Cluster | None) -> QuerySet[DirtyJob]:
+    """The marks of a cluster's jobs, without one of all; looked for mark by mark, for marks are few and jobs many."""
+    if cluster is None:
+        return DirtyJob.objects.all()
+    return DirtyJob.objects.filter(Exists(Job.objects.filter(pk=OuterRef("job"), cluster=cluster).order_by()))
+
+
 def claim(marks: QuerySet[Lease], now: datetime) -> list[Lease]:
     """Take a lease on those of some marks that are free; the ones taken.
 
     ``marks`` is ordered and sliced by the caller to what it can do at once. Nobody ever waits for
     a mark that somebody else is writing: it is left out, so that there is no deadlock.
     """
-    model = marks.model
+    model = marks.model._default_manager
     token = f"{lease_name()}/{secrets.token_hex(8)}"
     until = now + timedelta(seconds=LEASE_S)
     with transaction.atomic():
         keys = list(marks.values_list("pk", flat=True))
-        unlocked = model._default_manager.filter(pk__in=keys).filter(free(now)).select_for_update(skip_locked=True)
-        taken = list(unlocked.values_list("pk", flat=True))
-        model._default_manager.filter(pk__in=taken).update(claimed_by=token, claimed_until=until)
+        unlocked = model.filter(free(now), pk__in=keys).select_for_update(skip_locked=True)
+        taken = list(unlocked)
+        model.filter(pk__in=[mark.pk for mark in taken]).update(claimed_by=token, claimed_until=until)
+    for mark in taken:
+        mark.claimed_by, mark.claimed_until = token, until
     if not taken:
         time.sleep(RETRY_S)  # others are at them: whoever asks again does not have to hurry
-    return list(model._default_manager.filter(claimed_by=token))
+    return taken
 
 
 def renew(marks: Sequence[Leased], now: datetime) -> bool:

@@ -30,7 +30,6 @@ from measurements.models import (
     AllocationEnergy,
     Cluster,
     DirtyDay,
-    DirtyJob,
     Job,
     JobEnergy,
     NodeConfig,
@@ -39,9 +38,9 @@ from measurements.models import (
 )
 from measurements.selectors.allocations import allocation_figures
 from measurements.selectors.excused import excused_jobs
-from measurements.selectors.frames import columns_of, frame_of, plain
+from measurements.selectors.frames import frame_of, plain
 from measurements.services.bulk import adapted, insert
-from measurements.services.marks import claim, free, give_back, settle, still_mine
+from measurements.services.marks import claim, dirty_jobs, free, give_back, settle, still_mine
 from measurements.services.pricing import hold, price_day
 from measurements.services.type_days import type_days
 from measurements.services.workload_jobs import workload_rows, write_workload_jobs
@@ -66,19 +65,18 @@ _TOTAL_FIELDS = (
 _KEYS = ["username", "account", "partition", "state", "workload", "phase", "node_type_id", "excused"]
 _TYPE = _KEYS.index("node_type_id")
 USAGE_FIELDS = ["cluster", "day", "first_hour", "hours", *_KEYS[:_TYPE], "node_type", "excused", *FIGURE_FIELDS]
-_DAY_COLUMNS = {name: name for name in BOOKING_FIELDS if name != "day"} | {
+_HELD_COLUMNS = {name: plain(name) if name in ("day", "apportioned") else name for name in BOOKING_FIELDS}
+_DAY_COLUMNS = {name: field for name, field in _HELD_COLUMNS.items() if name != "day"} | {
     "first_quarter": "first_quarter",
     "quarters": "quarters",
     "node_id": "node_id",
     "job_id": "job_id",
     **{name: f"job__{name}" for name in _KEYS[:6]},
     "cpus": "allocation__cpus",
-    "exclusive": "allocation__exclusive",
+    "exclusive": plain("allocation__exclusive"),
     "start_ms": "allocation__start_ms",
     "end_ms": "allocation__end_ms",
 }
-
-_HELD_COLUMNS = [plain(name) if name in ("day", "apportioned") else name for name in BOOKING_FIELDS]
 
 
 def rebuild_rollups(
@@ -100,9 +98,7 @@ def rebuild_next(now: datetime, cluster: Cluster | None = None, at_once: int = J
 
 
 def _next_jobs(now: datetime, cluster: Cluster | None, at_once: int) -> int | None:
-    waiting = DirtyJob.objects.filter(free(now))
-    if cluster is not None:
-        waiting = waiting.filter(job__cluster=cluster)
+    waiting = dirty_jobs(cluster).filter(free(now))
     if not waiting.exists():
         return None
     marks = claim(waiting.order_by("pk")[:at_once], now)
@@ -127,9 +123,8 @@ def _next_jobs(now: datetime, cluster: Cluster | None, at_once: int) -> int | No
 def held_by(jobs: QuerySet[Job]) -> pd.DataFrame:
     """What some jobs held and drew, one row an allocation, filled where nothing was metered."""
     parts = allocation_figures(Allocation.objects.filter(run__job__in=jobs))
-    rows = AllocationEnergy.objects.filter(job__in=jobs).order_by("pk").values_list(*_HELD_COLUMNS)
-    booked = pd.DataFrame(dict(zip(BOOKING_FIELDS, columns_of(rows, len(BOOKING_FIELDS)), strict=True)))
-    return fill(by_allocation(parts, booked))
+    rows = AllocationEnergy.objects.filter(job__in=jobs).order_by("pk").values_list(*_HELD_COLUMNS.values())
+    return fill(by_allocation(parts, frame_of(rows, list(_HELD_COLUMNS))))
 
 
 def _next_day(now: datetime, cluster: Cluster | None) -> int | None:

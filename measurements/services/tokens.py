@@ -12,6 +12,9 @@ from measurements.models import Cluster, Token
 
 NOTE_EVERY = timedelta(minutes=1)
 REASON_LENGTH = 128  # of the column
+# Why bodies are refused before a line of them is read: nothing of it is in quarantine.
+UNUSABLE_BODY, BROKEN_MAPPING = "unusable body", "broken mapping file"
+NOT_IN_QUARANTINE = (UNUSABLE_BODY, BROKEN_MAPPING)
 
 
 class TokenFault(ValueError):

@@ -37,7 +37,8 @@ def type_days(cluster: Cluster, day: date, types: dict[int, int]) -> list[TypeDa
         pk for pk, first in first_sample_ms.items() if pk not in with_row and first is not None and first < end_ms
     }
     off_us = _off_us(silent, day)
-    hours = frame_of(NodeHour.objects.filter(node__cluster=cluster, day=day).values_list(*_HOUR_COLUMNS), _HOUR_COLUMNS)
+    covered = NodeHour.objects.filter(node__cluster=cluster, day=day).order_by()
+    hours = frame_of(covered.values_list(*_HOUR_COLUMNS), _HOUR_COLUMNS)
     before_first = {
         pk
         for pk, jobs_j in zip(booked["node_id"].tolist(), booked["jobs_j"].tolist(), strict=True)

@@ -8,6 +8,7 @@ from ninja.errors import ValidationError
 from ninja.security import django_auth
 
 from measurements.domain.tag_edits import TagsRefused
+from measurements.models import Token
 from measurements.services.audit import NotNoted
 from portal.api.boards import router as boards
 from portal.api.clusters import router as clusters
@@ -19,6 +20,7 @@ from portal.api.tags import router as tags
 from portal.api.usage import router as usage
 from portal.api.workloads import router as workloads
 from portal.push_answers import FAULTS, refusal
+from portal.senders import note_unusable
 
 api = NinjaAPI(
     title="Joulebook",
@@ -68,7 +70,11 @@ def not_understood(request: HttpRequest, exc: ValidationError | type[ValidationE
 
 def not_taken(request: HttpRequest, exc: Exception | type[Exception]) -> HttpResponse:
     """Why a push was not taken."""
-    return refusal(exc) if isinstance(exc, Exception) else HttpResponse(status=500)
+    if not isinstance(exc, Exception):
+        return HttpResponse(status=500)
+    shown = getattr(request, "auth", None)
+    note_unusable(shown if isinstance(shown, Token) else None, exc)
+    return refusal(exc)
 
 
 for fault in FAULTS:

@@ -22,7 +22,7 @@ from measurements.services.push import push
 from portal.api_errors import influx_form
 from portal.push_answers import FAULTS, UNMAPPED, first_broken, first_words, status_of, with_headers
 from portal.push_body import Refused, body_of
-from portal.senders import sender_of
+from portal.senders import note_unusable, sender_of
 
 PRECISIONS = {"n": "ns", "ns": "ns", "u": "us", "us": "us", "µ": "us", "ms": "ms", "s": "s"}
 _MADE = re.compile(r"\s*CREATE\s+DATABASE\b", re.IGNORECASE)
@@ -65,14 +65,17 @@ def query(request: HttpRequest) -> HttpResponse:
 
 
 def _taken(request: HttpRequest, precision: str, status: int, busy: int) -> HttpResponse:
+    token = None
     try:
-        return _written(request, precision, status, busy)
+        token = sender_of(request, Token.Scope.POWER_WRITE)
+        return _written(request, token, precision, status, busy)
     except FAULTS as fault:
+        note_unusable(token, fault)
         return _refused(*status_of(fault))
 
 
-def _written(request: HttpRequest, precision: str, status: int, busy: int) -> HttpResponse:
-    now, token = timezone.now(), sender_of(request, Token.Scope.POWER_WRITE)
+def _written(request: HttpRequest, token: Token, precision: str, status: int, busy: int) -> HttpResponse:
+    now = timezone.now()
     said = PRECISIONS.get(request.GET.get("precision") or precision)
     if said is None:
         raise Refused(400, "precision is none of ns, us, ms, s")

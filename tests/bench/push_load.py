@@ -84,6 +84,7 @@ class Senders:
         shape = (len(plan.nodes), plan.turns)
         self.outcome = Outcome(np.zeros(shape, bool), np.zeros(shape, bool))
         self._lock = threading.Lock()
+        self.gates: list[tuple[int, threading.Event]] = []  # from which turn on all wait for what
         shares = [range(first, len(plan.nodes), threads) for first in range(threads)]
         self._threads = [threading.Thread(target=self._work, args=(share,), daemon=True) for share in shares]
 
@@ -105,7 +106,7 @@ class Senders:
         again_at: dict[int, float] = {}
         place = 0
         while place < len(events) or waiting:
-            while place < len(events) and events[place][0] <= time.time() * 1000:
+            while place < len(events) and events[place][0] <= time.time() * 1000 and self._may(events[place][2]):
                 _, node, turn = events[place]
                 waiting.setdefault(node, []).append(turn)
                 place += 1
@@ -127,6 +128,9 @@ class Senders:
                 time.sleep(0.005)
         if connection is not None:
             connection.close()
+
+    def _may(self, turn: int) -> bool:
+        return all(happened.is_set() for first, happened in self.gates if turn >= first)
 
     def _send(self, connection: http.client.HTTPConnection, node: int, turns: list[int]) -> float | None:
         """One body; None if it was acknowledged, else after how long to try again [s]."""

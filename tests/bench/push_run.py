@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -60,13 +61,22 @@ def run(site: PushSite, nodes: int, turns: int, every_s: float, threads: int = 1
     senders = Senders(plan, site.port, secret, threads)
     result = Result(plan, senders.outcome)
     length_s = turns * every_s
+    is_full, is_killed = threading.Event(), threading.Event()
+    senders.gates = [
+        (turns // 3, is_full),
+        (2 * turns // 3, is_killed),
+    ]  # somebody still sends then, however late it is
     senders.start()
     _watch(site, result, length_s / 3)
     with site.full_disk():
+        is_full.set()
         _watch(site, result, full_s)
+        _wait_for(senders.outcome, 503)
     _watch(site, result, max(0.0, length_s / 3 - full_s))
     site.kill()
+    is_killed.set()
     time.sleep(1.0)
+    _wait_for(senders.outcome, 0)
     site.start()
     result.restarts, result.resident_mib = 1, []
     _watch(site, result, length_s / 3)
@@ -74,6 +84,13 @@ def run(site: PushSite, nodes: int, turns: int, every_s: float, threads: int = 1
     _watch(site, result, LOOK_S)
     _compare(site, result)
     return result
+
+
+def _wait_for(outcome: Outcome, status: int) -> None:
+    """Until some sender was answered so."""
+    last = time.monotonic() + DRAIN_S
+    while not outcome.statuses.get(status) and time.monotonic() < last:
+        time.sleep(0.05)
 
 
 def _watch(site: PushSite, result: Result, seconds: float) -> None:

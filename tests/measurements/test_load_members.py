@@ -50,8 +50,15 @@ def test_a_dump_goes_in_once_however_often_it_is_loaded(tmp_path: Path) -> None:
     assert rows() == before
 
 
-def test_who_is_gone_from_a_dump_ends_today_and_who_is_new_begins_today(tmp_path: Path) -> None:
-    today = timezone.localdate()
+@pytest.fixture
+def today(monkeypatch: pytest.MonkeyPatch) -> date:
+    """This day, also where it turns within a test."""
+    day = timezone.localdate()
+    monkeypatch.setattr(timezone, "localdate", lambda: day)
+    return day
+
+
+def test_who_is_gone_from_a_dump_ends_today_and_who_is_new_begins_today(tmp_path: Path, today: date) -> None:
     load(tmp_path, DUMP)
     changed = DUMP.replace("User - 'carol'", "User - 'dora'").replace(
         "Coordinator='physics,biology'", "Coordinator='physics'"
@@ -66,8 +73,7 @@ def test_who_is_gone_from_a_dump_ends_today_and_who_is_new_begins_today(tmp_path
     assert not Membership.objects.filter(username="dora").exists()
 
 
-def test_who_comes_back_later_gets_a_row_of_their_own_and_the_past_stays(tmp_path: Path) -> None:
-    today = timezone.localdate()
+def test_who_comes_back_later_gets_a_row_of_their_own_and_the_past_stays(tmp_path: Path, today: date) -> None:
     load(tmp_path, DUMP)
     Membership.objects.filter(username="carol").update(valid_to=today - timedelta(days=30))
     load(tmp_path, DUMP)
@@ -160,3 +166,9 @@ def test_exit_codes_are_those_of_all_commands(tmp_path: Path, text: str, options
         call_command("load_members", str(tmp_path / "list.txt"), *options, stderr=StringIO())
     found = getattr(seen.value, "returncode", None) or getattr(seen.value, "code", None)
     assert found == code
+
+
+def test_a_csv_may_be_divided_by_semicolons(tmp_path: Path) -> None:
+    answer = load(tmp_path, "project;username;role\nphys;anna;leader\nphys;bob;member\n", "--partial")
+    assert (answer["created"], answer["refused"]) == (2, 0)
+    assert {row[:3] for row in rows()} == {("phys", "anna", "leader"), ("phys", "bob", "member")}

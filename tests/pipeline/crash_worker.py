@@ -31,6 +31,7 @@ import django
 
 Request = dict[str, Any]
 POLL_S = 0.005
+LOCK_S = 120
 PR_SET_PDEATHSIG = 1
 COMMANDS = ("measurements.management.commands", "portal.management.commands")
 WARM = (
@@ -106,6 +107,9 @@ def prepare(request: Request) -> Countdown:
 
     settings.JOULEBOOK_VAR = Path(request["var"])
     connections.settings["default"]["NAME"] = request["database"]
+    options = connections.settings["default"].get("OPTIONS", {})
+    if "timeout" in options:  # SQLite's lock goes to whoever asks at the right moment: on a busy machine to some late
+        options["timeout"] = LOCK_S
     countdown = Countdown(request.get("kill_at", 0))
     if request.get("watch"):
         watch(countdown)

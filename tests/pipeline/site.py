@@ -21,7 +21,7 @@ import psycopg
 from tests.services.process import as_account
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 @dataclass(frozen=True, slots=True)

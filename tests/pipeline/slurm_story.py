@@ -9,7 +9,7 @@ from tests.services.slurm_handle import Slurm, until
 ODD_NAME = "a|b\nJobID\x1fState|c"
 ODD_COMMENT = "c|d\ne"
 LONG = "sleep 3000"
-DONE_S = 120.0
+DONE_S = 240.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,10 @@ def play(slurm: Slurm) -> Story:
         "requeued": slurm.submit("--requeue", script=f"test -e {again} || {{ touch {again}; {LONG}; }}"),
     }
     slurm.call("scancel", jobs["never"])
-    for name in ("timeout", "cancelled", "requeued", "two GPUs", "one GPU", "two nodes"):
-        slurm.wait(jobs[name], "RUNNING")
+    slurm.wait(jobs["timeout"], "RUNNING")
     slurm.call("scontrol", "update", f"JobId={jobs['timeout']}", "EndTime=now+5")
+    for name in ("cancelled", "requeued", "two GPUs", "one GPU", "two nodes"):
+        slurm.wait(jobs[name], "RUNNING")
     slurm.call("scancel", jobs["cancelled"])
     until(again.exists, DONE_S, "the first run of the requeued job")
     slurm.call("scontrol", "requeue", jobs["requeued"])

@@ -18,6 +18,7 @@ ADDING_UP = "measurements.services.rollups.type_days"
 MARK_DAYS = "measurements.services.reach.mark_rolled_up_days"
 SMALL_BLOCKS = {"measurements.services.attribution.BLOCK_NODES": 2, "measurements.services.rollups.JOBS_AT_ONCE": 5}
 FIRST_DAY = "2026-03-01"
+LONG_S = 600  # a lease that outlasts what any machine needs for the history
 FOREIGN_CLAIM = """
 from datetime import UTC, datetime, timedelta
 until = datetime.now(UTC) + timedelta(seconds={seconds})
@@ -175,13 +176,13 @@ def test_a_job_that_loses_a_node_during_a_rebuild(any_farm: Farm, tmp_path: Path
 
 def test_the_leases_of_a_killed_process_end_at_once(bases: Bases) -> None:
     site = bases.ingested.copy()
-    rebuild = site.start("manage", "attribute", pause=[COMPUTE])
+    rebuild = site.start("manage", "attribute", pause=[COMPUTE], set={"measurements.services.marks.LEASE_S": LONG_S})
     rebuild.until_reached()
     assert rebuild.wait(kill_after_s=0).killed
     assert any(row["claimed_by"] for row in site.rows("DirtyNodeDay"))
     began = time.monotonic()
     assert finished_as(bases, site) == []
-    assert time.monotonic() - began < 30  # the lease is two minutes
+    assert time.monotonic() - began < LONG_S / 2
 
 
 def test_the_lease_of_another_machine_is_respected_until_it_expires(bases: Bases) -> None:
@@ -189,10 +190,10 @@ def test_the_lease_of_another_machine_is_respected_until_it_expires(bases: Bases
     site.evaluate(FOREIGN_CLAIM.format(seconds=600))
     assert site.run("book_only").done()
     assert site.rows("NodeDay") == []
-    site.evaluate(FOREIGN_CLAIM.format(seconds=1))
     began = time.monotonic()
+    site.evaluate(FOREIGN_CLAIM.format(seconds=1))
     assert finished_as(bases, site) == []
-    assert time.monotonic() - began > 0.2
+    assert time.monotonic() - began >= 1
 
 
 def test_who_outlives_its_lease_commits_nothing(bases: Bases) -> None:

@@ -40,8 +40,8 @@ from measurements.parsers.source import Source
 from measurements.services.feeds import Ended, add, ask
 from measurements.services.taking import take
 from measurements.services.tokens import make_token
-from tests.pipeline.slurm_story import ODD_NAME, Story, play
-from tests.services.slurm_handle import CLUSTER, NODES, Slurm, until
+from tests.pipeline.slurm_story import LONG, ODD_NAME, Story, play
+from tests.services.slurm_handle import CALL_S, CLUSTER, NODES, Slurm, until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.django_db
@@ -179,7 +179,7 @@ def test_a_job_is_seen_waiting_running_and_ended(story: Story) -> None:
         if state == "COMPLETED":
             slurm.call("touch", stop)
         slurm.wait(raw, state)
-        until(partial(in_accounting, slurm, raw, state), 20, state)
+        until(partial(in_accounting, slurm, raw, state), CALL_S, state)
         turn(jobs)
         run = Run.objects.filter(job__raw_id=raw).first()
         seen.append((run and run.state, run and run.end_ms is not None, Allocation.objects.filter(run=run).count()))
@@ -206,7 +206,7 @@ def in_accounting(slurm: Slurm, raw: str, state: str) -> bool:
 
 def test_accounting_that_is_away_for_a_while_loses_nothing(story: Story) -> None:
     slurm = story.slurm
-    jobs = feed(slurm, "slurm-jobs", timeout_s=20)
+    jobs = feed(slurm, "slurm-jobs", timeout_s=120)
     turn(jobs)
     jobs.refresh_from_db()
     before = jobs.cursor_ms
@@ -223,7 +223,7 @@ def test_accounting_that_is_away_for_a_while_loses_nothing(story: Story) -> None
     jobs.refresh_from_db()
     assert (jobs.cursor_ms, jobs.failures, jobs.last_error) == (before, 1, ended.error)
     assert not Job.objects.filter(raw_id=raw).exists()
-    until(partial(in_accounting, slurm, raw, "COMPLETED"), 60, "the queue is told")
+    until(partial(in_accounting, slurm, raw, "COMPLETED"), CALL_S, "the queue is told")
     turn(jobs)
     assert Job.objects.get(raw_id=raw).state == "COMPLETED"
     jobs.refresh_from_db()
@@ -293,7 +293,7 @@ def test_nodes_their_hardware_and_their_states_come(story: Story) -> None:
     nodes = feed(slurm, "slurm-nodes")
     slurm.call("scontrol", "update", "NodeName=n4", "State=DRAIN", "Reason=fan|broken")
     try:
-        until(lambda: "|DRAIN|" in slurm.call("sacctmgr", "-P", "show", "event"), 20, "in accounting")
+        until(lambda: "|DRAIN|" in slurm.call("sacctmgr", "-P", "show", "event"), CALL_S, "in accounting")
         turn(nodes)
         assert sorted(Node.objects.values_list("name", flat=True)) == list(NODES)
         assert set(Node.objects.values_list("name", "configs__cpus", "configs__gpus")) == {
@@ -345,22 +345,22 @@ def test_the_prolog_tells_which_gpus_a_job_holds(
     for index in range(4):
         GpuPlace.objects.create(node=Node.objects.get(name="n2"), index=index, uuid=f"GPU-n2-{index}")
     with pytest.raises(HTTPError, match="401"):  # the first request of a server takes long
-        urlopen(Request(f"{live_server.url}/api/v1/gpu-holds", data=b"{}"), timeout=60)  # noqa: S310
+        urlopen(Request(f"{live_server.url}/api/v1/gpu-holds", data=b"{}"), timeout=CALL_S)  # noqa: S310
     install_prolog(slurm, live_server.url, secret)
+    raw = slurm.submit("--nodelist=n2", "--gres=gpu:2", "--job-name=prolog", script=LONG)
     try:
-        raw = slurm.submit("--nodelist=n2", "--gres=gpu:2", "--job-name=prolog", script="sleep 60")
         slurm.wait(raw, "RUNNING")
-        until((slurm.home / "told").exists, 45, "the prolog has told")  # the database is the server's until then
+        until((slurm.home / "told").exists, CALL_S, "the prolog has told")  # the database is the server's until then
+        holds = GpuHold.objects.filter(job_id=raw)
+        assert holds.count() == 2
+        assert {(hold.node_name, hold.via, hold.gpu[:7]) for hold in holds} == {("n2", "prolog", "GPU-n2-")}
+        until(lambda: f"{raw}|RUNNING" in slurm.sacct("-X", "--format=JobID,State", f"-j{raw}"), CALL_S, "accounting")
+        turn(feed(slurm, "slurm-jobs"))
+        row = Allocation.objects.get(run__job__raw_id=raw)
+        assert row.gpu_mask == slurm_indices(slurm)[int(raw), "n2"]
     finally:
         slurm.script("prolog.sh", "exit 0")
-    holds = GpuHold.objects.filter(job_id=raw)
-    assert holds.count() == 2
-    assert {(hold.node_name, hold.via, hold.gpu[:7]) for hold in holds} == {("n2", "prolog", "GPU-n2-")}
-    until(lambda: f"{raw}|RUNNING" in slurm.sacct("-X", "--format=JobID,State", f"-j{raw}"), 20, "in accounting")
-    turn(feed(slurm, "slurm-jobs"))
-    row = Allocation.objects.get(run__job__raw_id=raw)
-    assert row.gpu_mask == slurm_indices(slurm)[int(raw), "n2"]
-    slurm.call("scancel", raw)
+        slurm.call("scancel", raw)
 
 
 def install_prolog(slurm: Slurm, url: str, secret: str) -> None:
@@ -391,7 +391,7 @@ def test_a_prolog_whose_site_is_away_delays_no_job(story: Story) -> None:
     install_prolog(slurm, "http://127.0.0.1:9", "jb_nobody")
     try:
         raw = slurm.submit("--nodelist=n2", "--gres=gpu:1")
-        slurm.wait(raw, "COMPLETED", seconds=20)
+        slurm.wait(raw, "COMPLETED", seconds=60)
     finally:
         slurm.script("prolog.sh", "exit 0")
     assert "COMPLETED" in slurm.sacct("-X", "--format=State", f"-j{raw}") or slurm.state(raw) == "COMPLETED"
@@ -407,9 +407,13 @@ def test_the_epilog_writes_a_jobs_energy_into_its_comment(story: Story, tmp_path
         "JOULEBOOK_SETTINGS": "/nowhere",
     }  # fmt: skip
     command = [str(ROOT / "workers" / "slurm" / "epilog.sh")]
-    assert subprocess.run(command, env=environment, timeout=60, check=False).returncode == 0
+    assert subprocess.run(command, env=environment, timeout=CALL_S, check=False).returncode == 0
     told = f"job {CLUSTER} {raw}: 1.5 kWh, its metered"
-    until(lambda: told.lower() in slurm.sacct("-X", "--format=AdminComment%200", f"-j{raw}").lower(), 20, "the comment")
+    until(
+        lambda: told.lower() in slurm.sacct("-X", "--format=AdminComment%200", f"-j{raw}").lower(),
+        CALL_S,
+        "the comment",
+    )
     turn(feed(slurm, "slurm-jobs"))
     assert Job.objects.get(raw_id=raw).admin_comment.lower() == told.lower()
 
@@ -419,13 +423,13 @@ def test_a_node_that_is_powered_down_is_off_until_it_comes_back(story: Story) ->
     slurm = story.slurm
     nodes = feed(slurm, "slurm-nodes")
     slurm.call("scontrol", "update", "NodeName=n4", "State=POWER_DOWN")
-    until(lambda: "~" in slurm.call("sinfo", "-hN", "-nn4", "--format=%T"), 60, "n4 is powered down")
+    until(lambda: "~" in slurm.call("sinfo", "-hN", "-nn4", "--format=%T"), CALL_S, "n4 is powered down")
     turn(nodes)
     off = NodeState.objects.filter(node__name="n4", power="off")
     assert off.filter(end_ms=None).count() == 1
     slurm.call("scontrol", "update", "NodeName=n4", "State=POWER_UP")
-    until(lambda: "~" not in slurm.call("sinfo", "-hN", "-nn4", "--format=%T"), 30, "n4 is switched on")
-    until(lambda: "~|" not in still(slurm), 30, "in accounting")
+    until(lambda: "~" not in slurm.call("sinfo", "-hN", "-nn4", "--format=%T"), CALL_S, "n4 is switched on")
+    until(lambda: "~|" not in still(slurm), CALL_S, "in accounting")
     turn(nodes)
     assert off.count() >= 1
     assert not off.filter(end_ms=None).exists()

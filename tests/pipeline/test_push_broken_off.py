@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
@@ -39,7 +39,7 @@ def sent(site: PushSite, *parts: bytes, end: bool) -> bytes:
             connection.sendall(part)
         if end:
             connection.shutdown(socket.SHUT_WR)
-        connection.settimeout(20)
+        connection.settimeout(60)
         try:
             return connection.recv(1000)
         except ConnectionError:
@@ -67,7 +67,8 @@ def test_one_that_drips_is_given_up_as_well(site: tuple[PushSite, str]) -> None:
         connection.sendall(head(secret, "Content-Length: 1000"))
         connection.settimeout(0.2)
         for _ in range(200):
-            connection.sendall(b",")
+            with suppress(OSError):  # it may be over already
+                connection.sendall(b",")
             try:
                 answer = connection.recv(1000)
                 break

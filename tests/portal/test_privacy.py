@@ -16,6 +16,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, models
+from django.db.models import Sum
 from django.http import HttpResponseBase
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
@@ -80,7 +81,9 @@ def sent(response: HttpResponseBase) -> bytes:
 
 
 def noted() -> set[tuple[str, str, str, str, int]]:
-    return set(PageRead.objects.values_list("reader", "username", "project", "page", "count"))
+    """Who read what how often: a row is of one day, which may turn between two reads."""
+    what = ("reader", "username", "project", "page")
+    return set(PageRead.objects.order_by().values(*what).annotate(times=Sum("count")).values_list(*what, "times"))
 
 
 # --- Who looked is noted -------------------------------------------------------------------------

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.django_db
 CSV = "text/csv"
 GPU = "GPU-8f3c2a10-1111-2222-3333-444455556666"
 NOW = timezone.now().replace(microsecond=0)
+NOW -= timedelta(minutes=10) if (NOW.hour, NOW.minute // 10) == (0, 0) else timedelta(0)  # all readings are of one day
 
 
 @pytest.fixture
@@ -66,6 +67,13 @@ def test_csv_is_stored_and_told(client: Client, cluster: Cluster, secret: str) -
     assert len(stored(cluster)) == 3
     assert post(client, secret, lines()).json()["duplicates"] == 3
     assert Segment.objects.count() == 1
+
+
+@pytest.mark.parametrize("body", ['[{"timestamp": 1, "node": "n1", "watts": 3}]', '{"readings": []}'])
+def test_json_of_another_form_is_shown_the_right_one(client: Client, secret: str, body: str) -> None:
+    answer = post(client, secret, body, "application/json")
+    assert answer.status_code == 400
+    assert '{"samples": [' in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("pack", [gzip.compress])

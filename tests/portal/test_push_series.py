@@ -6,6 +6,7 @@ import base64
 import gzip
 import struct
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -108,6 +109,22 @@ def test_what_is_no_remote_write_1_is_refused(client: Client, secret: str) -> No
     assert remote(client, secret, b"\xff\xff\xff\xff\xff").status_code in (400, 413)
     assert remote(client, secret, body[:-5]).status_code == 400
     assert remote(client, "jb_wrong", body).status_code == 401
+
+
+def test_a_broken_mapping_file_of_the_site_loses_no_reading(
+    client: Client, cluster: Cluster, secret: str, own_var: Path
+) -> None:
+    mappings = own_var / "mappings"
+    mappings.mkdir(parents=True)
+    (mappings / "rack.toml").write_text('[[series]]\nmetric = "rack_power"\n')  # half of it, as an editor saves it
+    line = f"node_power,hostname=n1,type=node value=345.5 {MS * 10**6}\n"
+    for answer in (remote(client, secret, write_request(power(345))), influx(client, secret, line)):
+        assert (answer.status_code, answer["Retry-After"]) == (503, "5")  # with 400 they would drop it
+        assert b"rack.toml: [[series]] 1 (rack_power): unit: missing" in answer.content
+    assert Token.objects.get().refused_for == "broken mapping file"  # operators see it
+    (mappings / "rack.toml").unlink()
+    assert remote(client, secret, write_request(power(345))).status_code == 204
+    assert held(cluster, NOW - timedelta(hours=1), NOW + timedelta(hours=1))
 
 
 def test_a_bomb_says_its_size_and_is_not_unpacked(client: Client, secret: str) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
@@ -21,6 +22,7 @@ from measurements.models import Cluster, Token
 from measurements.selectors.tokens import TokenRefused, token_of, token_states
 from measurements.services.machine import create_cluster
 from measurements.services.tokens import make_token, note_uses, revoke_token
+from portal.push_body import ROOM
 from tests.conftest import People
 from tests.measurements.services.pushing import cluster_of
 
@@ -205,6 +207,51 @@ def test_a_sender_of_which_all_is_refused_is_not_in_time_on_any_page(
     assert (step.shape, step.word, step.why) == ("bad", "all refused", "unknown node")
     assert step.address == "/operations/quarantine/?days=90&cluster=atlas&reason=unknown+node"
     assert client.get(step.address).context["reasons"][0].reason == "unknown node"
+
+
+BROKEN = [
+    ("/api/v1/power", {"data": '{"samples": [', "content_type": "application/json"}, 400),
+    ("/api/v1/power", {"data": "timestamp,node,watts\n", "content_type": "text/html"}, 415),
+    ("/api/v1/prometheus/write", {"data": "x", "content_type": "application/x-protobuf"}, 415),
+    ("/api/v2/write", {"data": b"no gzip", "headers": {"Content-Encoding": "deflate"}}, 415),
+    ("/api/v2/write", {"data": b"\x1f\x8b\x08broken", "headers": {"Content-Encoding": "gzip"}}, 400),
+]
+
+
+@pytest.mark.usefixtures("own_var")
+@pytest.mark.parametrize(("path", "sent", "status"), BROKEN)
+def test_a_sender_whose_bodies_cannot_be_read_is_not_in_time_either(
+    client: Client, people: People, cluster: Cluster, path: str, sent: dict[str, Any], status: int
+) -> None:
+    cluster_of("n1")
+    token, secret = made(cluster)
+    shown = {"Authorization": f"Bearer {secret}"}
+    request = {"content_type": "text/plain"} | sent | {"headers": sent.get("headers", {}) | shown}
+    assert client.post(path, **request).status_code == status
+    client.force_login(people.olga)
+    for page in ("/operations/tokens/", "/operations/sources/"):
+        text = client.get(page).content.decode()
+        assert '<span class="status bad">all refused</span>' in text, page
+        assert "unusable body. Broken, too large, or of another form than it says" in text
+        assert "reason=unusable" not in text  # nothing of it is in quarantine
+    [step] = [one for one in client.get("/operations/").context["steps"] if "rack 1" in one.sentence]
+    assert (step.address, step.why) == ("/operations/tokens/", "unusable body")
+    good = f"timestamp,node,watts\n{timezone.now().isoformat()},n1,100\n"
+    assert client.post("/api/v1/power", good, content_type="text/csv", headers=shown).status_code == 200
+    token.refresh_from_db()
+    assert (token.refused_since, token.refused_for) == (None, "")
+
+
+def test_a_sender_that_only_has_to_come_again_did_nothing_wrong(client: Client, cluster: Cluster) -> None:
+    token, secret = made(cluster)
+    ROOM.take(settings.PUSH_WAITING_MIB << 20)
+    try:
+        headers = {"Authorization": f"Bearer {secret}"}
+        assert client.post("/api/v2/write", "a b=1", content_type="text/plain", headers=headers).status_code == 429
+    finally:
+        ROOM.give(settings.PUSH_WAITING_MIB << 20)
+    token.refresh_from_db()
+    assert (token.last_used_at, token.refused_since) == (None, None)
 
 
 @pytest.mark.usefixtures("own_var")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-SECONDS = 20.0  # the longest a program may take to say its version
+SECONDS = 120.0  # the longest a program may take to say its version
 
 
 @dataclass(frozen=True)

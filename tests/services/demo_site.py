@@ -11,11 +11,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from measurements.demo.note import stories_of
+from measurements.demo.people import STUDENT
+from measurements.demo.schedule import plan_period
 from measurements.demo.stories import Stories
 from tests.services.once import made_once
 from tests.services.process import as_account, folder, free_port, running
@@ -24,7 +27,8 @@ from tests.services.tables import sqlite_tables
 ROOT = Path(__file__).resolve().parent.parent.parent
 OURS = ("JOULEBOOK_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
 DEMO = {"JOULEBOOK_DEMO": "1", "JOULEBOOK_BOARDS_OF_PERSONS": "1"}
-SECONDS = 60.0
+SECONDS = 180.0
+SEED = 2212
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class DemoSite:
 def demo_site(days: int, *commands: list[str]) -> Iterator[DemoSite]:
     """The demo of the last ``days``, and further commands; it stands still, so that a page stays as it is.
 
+    Its student has a job that runs: where she has none right now, it stands still some minutes earlier.
+
     It is a copy of one that is simulated once a run, so that who looks at it may change it.
     """
     with _site(DEMO, made_once(f"demo-{days}", partial(_simulate, days)), *commands) as site:
@@ -59,7 +65,20 @@ def demo_site(days: int, *commands: list[str]) -> Iterator[DemoSite]:
 
 def _simulate(days: int, var: Path) -> None:
     sqlite_tables(var / "joulebook.sqlite3")
-    _manage(["demo", "--days", str(days)], _environment(var, "http://localhost", DEMO))
+    until = last_with_a_running_job(datetime.now(UTC))
+    command = ["demo", "--days", str(days), "--seed", str(SEED), "--now", until.isoformat()]
+    _manage(command, _environment(var, "http://localhost", DEMO))
+
+
+def last_with_a_running_job(now: datetime) -> datetime:
+    """Now, or the last full minutes in which the student's job ran: on many days her long one ends shortly before noon
+    (UTC), and the next one begins shortly after."""
+    return next(at for at in (now - timedelta(minutes=back) for back in range(24 * 60)) if _runs_at(at))
+
+
+def _runs_at(at: datetime) -> bool:
+    at_s = int(at.timestamp())
+    return any(run.person.username == STUDENT and run.start_s < at_s for run in plan_period(SEED, at_s, at_s + 1))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ MODULE = Path(__file__).with_name("ipmi_dcmi.c")
 USER, PASSWORD = "meter", "s3cret-enough"
 W_PER_STEP = 3  # of the sensor, which counts in bytes
 SENSOR = "Sys Power"
-_SECONDS = 30.0
+_SECONDS = 120.0
 _LAN = """\
 name "bmc"
 loadlib "{module}" "{told}"

@@ -13,7 +13,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from tests.services.process import free_port
+from tests.services.process import SECONDS, free_port
 
 HOST = "127.0.0.1"
 
@@ -52,7 +52,7 @@ class MailServer:
         """Django's settings with which a site sends through it."""
         return {
             "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
-            "EMAIL_HOST": HOST, "EMAIL_PORT": self.port, "EMAIL_TIMEOUT": 10,
+            "EMAIL_HOST": HOST, "EMAIL_PORT": self.port, "EMAIL_TIMEOUT": 60,
             "EMAIL_HOST_USER": "", "EMAIL_HOST_PASSWORD": "", "EMAIL_USE_TLS": False, "EMAIL_USE_SSL": False,
         }  # fmt: skip
 
@@ -61,7 +61,7 @@ class MailServer:
 def mail_server(server: MailServer | None = None) -> Iterator[MailServer]:
     """A running one; it ends with the block, and the same can run again."""
     found = server or MailServer()
-    controller = Controller(found, hostname=HOST, port=found.port)
+    controller = Controller(found, hostname=HOST, port=found.port, ready_timeout=SECONDS)
     controller.start()
     try:
         yield found

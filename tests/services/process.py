@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -14,15 +15,53 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-SECONDS = 30.0  # the longest a service may take to start or to stop
+SECONDS = 120.0  # the longest a service may take to start or to stop; a busy machine stands still for a while
+PORTS, TRIES = 12_000, 1_000
 Account = pwd.struct_passwd
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback interface that nobody listens on, and that no other test gets before this process ends.
+
+    The kernel gives it to nobody who connects somewhere: a service may start on it late, or end and start again.
+    """
+    below = _first_of_the_kernel()
+    for _ in range(TRIES):
+        port = below - 1 - secrets.randbelow(PORTS)
+        if _reserve(port) and _is_free(port):
+            return port
+    raise RuntimeError(f"no free port from {below - PORTS} to {below - 1}")
+
+
+def _first_of_the_kernel() -> int:
+    """From this port on the kernel chooses one for whoever connects; by its own default if it says nothing sensible."""
+    with suppress(OSError):
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+        if first > PORTS + 1024:
+            return first
+    return 32_768
+
+
+def _is_free(port: int) -> bool:
+    """Whether nobody has it, neither for connections nor for single packets."""
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(type=kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
+
+
+def _reserve(port: int) -> bool:
+    """Whether no other test has it: a name that the kernel gives once, and takes back when the process ends."""
+    with socket.socket(socket.AF_UNIX) as name:
+        try:
+            name.bind(f"\0joulebook-tests-port-{port}")
+        except OSError:
+            return False
+        name.detach()
+        return True
 
 
 def unprivileged() -> Account | None:

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 
 from tests.services.process import as_account, folder, free_port, running
 
@@ -53,14 +53,14 @@ class Prometheus:
     def query(self, text: str) -> list[dict[str, object]]:
         """What an instant query gives."""
         address = f"http://127.0.0.1:{self.port}/api/v1/query?{urllib.parse.urlencode({'query': text})}"
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=60) as answer:
             found: list[dict[str, object]] = json.load(answer)["data"]["result"]
         return found
 
     def own(self, metric: str) -> float:
         """A figure of its own, summed."""
         address = f"http://127.0.0.1:{self.port}/metrics"
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=60) as answer:
             lines = answer.read().decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{metric} ", f"{metric}{{")))
 
@@ -206,11 +206,24 @@ def node_exporter(program: Path) -> Iterator[str]:
 
 
 class Exporter:
-    """What a tiny exporter tells at its n-th scrape, from 1."""
+    """What a tiny exporter tells at its n-th scrape, from 1.
+
+    ``unsure`` are the scrapes of which it does not know whether they arrived: who scrapes gives up after a second, and
+    a busy machine may need longer; it uses a connection again only where it has read the answer to its end.
+    """
 
     def __init__(self, tell: Callable[[int], str]) -> None:
         self.tell = tell
         self.scrapes = 0
+        self.unsure: set[int] = set()
+        self._lock = Lock()
+
+    def answer(self, before: int) -> tuple[int, bytes]:
+        """The number and the text of the next scrape; ``before`` was the last one on its connection, 0 if none was."""
+        with self._lock:
+            self.scrapes += 1
+            self.unsure = (self.unsure - {before}) | {self.scrapes}
+            return self.scrapes, self.tell(self.scrapes).encode()
 
 
 @contextmanager
@@ -219,9 +232,11 @@ def exporter(tell: Callable[[int], str]) -> Iterator[tuple[Exporter, str]]:
     told = Exporter(tell)
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # the connection stays
+        number = 0
+
         def do_GET(self) -> None:
-            told.scrapes += 1
-            body = told.tell(told.scrapes).encode()
+            self.number, body = told.answer(self.number)
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(body)))
@@ -247,7 +262,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 90.0) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 240.0) -> None:
     """Wait for something to hold; fail if it does not in time."""
     last = time.monotonic() + seconds
     while not holds():

@@ -19,7 +19,7 @@ from tests.services.demo_site import OURS, ROOT, answers
 from tests.services.process import as_account, folder, free_port
 from tests.services.tables import sqlite_tables
 
-SECONDS = 60.0
+SECONDS = 180.0
 THREADS = 16
 CLUSTER = "bench"
 

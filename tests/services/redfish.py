@@ -19,7 +19,7 @@ from tests.services.prometheus import listens
 
 Json = dict[str, Any]
 ROOT = "/redfish/v1"
-_SECONDS = 30.0
+_SECONDS = 120.0
 
 
 def sushy(name: str) -> Path:

@@ -16,7 +16,7 @@ import psycopg
 from tests.workers.compose import command
 from tests.workers.warm import Warm
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 @dataclass(slots=True)

@@ -28,7 +28,8 @@ KILLS = 60  # of workers, and half as many of beat: thirty of each process
 CLUSTERS = 3
 STAFF = (("worker", "w1"), ("worker", "w2"), ("beat", "beat"))
 LEAST_SWEEP_S = 5.0
-LAST_WORK_S = 60.0
+LAST_WORK_S = 240.0
+LONGEST_S = 120.0
 Command = list[str | Path]
 
 
@@ -88,7 +89,7 @@ def test_the_ledger_is_the_same_and_nothing_waits_longer_than_two_sweeps(
     with warm(environments[0]) as forks:
         posts = [Post(service, name, tmp_path, forks) for service, name in STAFF]
         with staffed(posts), watched(watch):
-            kill_again_and_again(posts, site, commands, url, redis_url)
+            kill_again_and_again(posts, site, commands, url, redis_url, longest_s=sweep_s / LEAST_SWEEP_S)
             wait_until_done(site, posts)
     assert [post.kills for post in posts] == [KILLS // 2] * 3
     assert [row["error"] for row in site.rows("Intake") if row["faults"] or row["state"] != "done"] == []
@@ -98,13 +99,16 @@ def test_the_ledger_is_the_same_and_nothing_waits_longer_than_two_sweeps(
     assert differences(site.dump(), undisturbed.dump()) == []
     assert watch.seen > 100
     assert watch.most_sweeps <= 2, watch
-    assert watch.longest_s <= 6 * sweep_s, watch  # however slow the machine
+    assert watch.longest_s <= max(6 * sweep_s, LONGEST_S), watch  # however slow the machine
 
 
-def kill_again_and_again(posts: list[Post], site: Site, commands: list[Command], url: str, redis_url: str) -> None:
+def kill_again_and_again(
+    posts: list[Post], site: Site, commands: list[Command], url: str, redis_url: str, *, longest_s: float
+) -> None:
     """Give input bit by bit; at random points kill a worker, or beat, or both; once, empty Redis.
 
-    A worker is spared while the other one starts: two that are dead do nothing, which is no news.
+    A worker is spared while the other one starts: two that are dead do nothing, which is no news. From then on it has
+    up to ``longest_s``: the slower the machine, the longer, for whoever is always killed before its end gets nowhere.
     """
     draw = random.Random(30)
     coming = list(commands)
@@ -114,7 +118,7 @@ def kill_again_and_again(posts: list[Post], site: Site, commands: list[Command],
             for _ in range(-(-len(coming) // (KILLS - round_))):
                 site.do(*coming.pop(0), "--queue")
             workers[round_ % 2 - 1].wait_until_seen(connection)
-            time.sleep(draw.uniform(0.0, 1.0))
+            time.sleep(draw.uniform(0.0, longest_s))
             for post in (workers[round_ % 2], beat) if round_ % 2 else (workers[0],):
                 post.kill()
                 post.fill()

@@ -22,7 +22,7 @@ SEND = """
 from datetime import UTC, datetime
 from django.conf import settings
 from measurements.services.digests import send_due
-settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", {port}
+settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", {port}, 120
 settings.DIGESTS, settings.DEFAULT_FROM_EMAIL = "weekly", "energy@cluster.example"
 print(len(send_due(datetime.fromisoformat("{at}").replace(tzinfo=UTC))))
 """

@@ -41,8 +41,8 @@ def test_what_the_prolog_sends_outlives_the_end_of_its_process_group(tmp_path: P
     shell = shutil.which("sh")
     assert shell
     prolog = subprocess.Popen([shell, str(PROLOG)], env=environment, process_group=0)
-    assert prolog.wait(20) == 0
+    assert prolog.wait(60) == 0
     with suppress(ProcessLookupError):  # nobody is left in it
         os.killpg(prolog.pid, signal.SIGKILL)
-    until(told.exists, 20, "the prolog has told")
+    until(told.exists, 60, "the prolog has told")
     assert [(hold["job_id"], hold["index"]) for hold in json.loads(told.read_text())["holds"]] == [("12", 1), ("12", 2)]

@@ -15,7 +15,7 @@ from measurements.models import Cluster, DirtyDay, DirtyDoubt, DirtyJob, DirtyNo
 from measurements.selectors.energy import Period
 from measurements.selectors.reconciliation import closing
 from measurements.services.attribution import attribute_dirty
-from measurements.services.marks import release_dead
+from measurements.services.marks import dirty_jobs, release_dead
 from measurements.services.policies import mark_period, set_policy
 from measurements.services.push_folding import fold_pushes
 from measurements.services.rollups import rebuild_rollups
@@ -91,6 +91,6 @@ def _left(cluster: Cluster | None) -> bool:
     return (
         DirtyDoubt.objects.filter(cluster=cluster).exists()
         or DirtyNodeDay.objects.filter(cluster=cluster).exists()
-        or DirtyJob.objects.filter(job__cluster=cluster).exists()
+        or dirty_jobs(cluster).exists()
         or DirtyDay.objects.filter(cluster=cluster).exists()
     )

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from measurements.management.base import NOTHING_USABLE, JoulebookCommand, known_format, utc_day
 from measurements.models import Membership
+from measurements.parsers.csv_rows import columns_in
 from measurements.parsers.members import MemberList, joined
 from measurements.parsers.members_csv import read_members_csv
 from measurements.parsers.records import Refusal, UnusableFile
@@ -106,6 +107,5 @@ class Command(JoulebookCommand):
 
 
 def _form_of(source: Source) -> str:
-    """A CSV names its columns with commas in the first line."""
-    first = source.head().decode("utf-8", errors="replace").lstrip().partition("\n")[0].lower()
-    return "csv" if "project" in first and "," in first else "sacctmgr"
+    """A CSV names its columns."""
+    return "csv" if "project" in columns_in(source.head().decode("utf-8", errors="replace")) else "sacctmgr"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from measurements.feeds import bmc_round
 from measurements.feeds.about import FeedError, fault_of_address, is_allowed
 from measurements.feeds.bmc import AskError, Bmc, by_file, by_template, fault_of_template, password_of
 from measurements.feeds.bmc_memory import LONGEST_WAIT_S, Memory
@@ -136,19 +137,22 @@ def bmcs(count: int) -> list[Bmc]:
 
 
 def test_no_more_are_asked_at_once_than_was_said() -> None:
-    busy, most, lock = 0, 0, threading.Lock()
+    busy, most, lock, all_busy = 0, 0, threading.Lock(), threading.Event()
 
     def ask(bmc: Bmc, leash: Leash) -> str:
         nonlocal busy, most
         with lock:
             busy += 1
             most = max(most, busy)
-        time.sleep(0.01)
+            if most == 7:
+                all_busy.set()
+        assert all_busy.wait(60)
+        time.sleep(0.01)  # for one more to come
         with lock:
             busy -= 1
         return bmc.node
 
-    given = list(ask_all(bmcs(40), ask, Limits(7, 5.0, 30.0)))
+    given = list(ask_all(bmcs(40), ask, Limits(7, 120.0, 240.0)))
     assert sorted(one.value or "" for one in given) == sorted(bmc.node for bmc in bmcs(40))
     assert most == 7
 
@@ -157,23 +161,27 @@ def ask(bmc: Bmc, leash: Leash) -> str:
     """A BMC that answers only when it is cut off."""
     over = threading.Event()
     leash.hold(over.set)
-    assert over.wait(20)
+    assert over.wait(120)
     leash.left_s()
     return "never"
 
 
 def test_the_time_of_one_is_over_when_it_is_and_the_next_gets_its_turn() -> None:
     began = time.monotonic()
-    given = list(ask_all(bmcs(4), ask, Limits(2, 0.3, 20.0)))
-    assert time.monotonic() - began < 5
+    given = list(ask_all(bmcs(4), ask, Limits(2, 0.3, 240.0)))
+    assert time.monotonic() - began < 60
     assert [(one.fault, one.asked) for one in given] == [("no answer within 0.3 s", True)] * 4
 
 
-def test_the_time_of_a_round_ends_it_for_all() -> None:
-    began = time.monotonic()
-    given = list(ask_all(bmcs(5), ask, Limits(2, 10.0, 0.3)))
-    assert time.monotonic() - began < 3
-    assert sorted(one.fault for one in given) == ["no answer within 10 s"] * 2 + [NOT_REACHED] * 3
+def test_the_time_of_a_round_ends_it_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bmc_round, "_GRACE_S", 60.0)  # for what was cut to notice it, however busy the machine
+    for round_s in (0.3, 5.0, 60.0):  # a busy machine may not even come to begin in a short one
+        began = time.monotonic()
+        given = list(ask_all(bmcs(5), ask, Limits(2, 600.0, round_s)))
+        if [one.asked for one in given].count(True) == 2:
+            break
+    assert time.monotonic() - began < 240
+    assert sorted(one.fault for one in given) == ["no answer within 600 s"] * 2 + [NOT_REACHED] * 3
     assert [one.asked for one in given].count(False) == 3
 
 

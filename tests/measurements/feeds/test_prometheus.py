@@ -104,7 +104,7 @@ def told() -> Iterator[Peer]:
 
 def asked(told: Peer, tmp_path: Path, flavour: str = "prometheus", *, partial: bool = False, **site: object) -> Rows:
     """The rows of a window."""
-    reached = replace(Site(told.address, longest_s=20.0), **site)  # type: ignore[arg-type]
+    reached = replace(Site(told.address, longest_s=120.0), **site)  # type: ignore[arg-type]
     server = Server(reached, flavour, partial=partial)
     catalogue = Catalogue(load_mappings(None))
     found: Rows = []
@@ -199,11 +199,11 @@ def test_whoever_drips_or_stops_is_left(told: Peer, tmp_path: Path) -> None:
     told.answer, told.drips_s = (200, {}, b" " * 50_000), 0.05
     began = time.monotonic()
     with pytest.raises(TooLarge, match="longer than"):
-        asked(told, tmp_path, longest_s=0.4)
-    told.drips_s = 1.5
+        asked(told, tmp_path, longest_s=1.0)
+    told.drips_s = 3.0
     with pytest.raises(TooLarge, match="no answer within"):
         asked(told, tmp_path, longest_s=0.3)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     told.answer, told.drips_s = (200, {"Content-Length": "90000"}, matrix()), 0.0
     with pytest.raises(FeedError, match="broke off"):
         asked(told, tmp_path)

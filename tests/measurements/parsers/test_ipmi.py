@@ -8,16 +8,17 @@ import re
 import tarfile
 from dataclasses import replace
 from datetime import UTC, tzinfo
+from itertools import zip_longest
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from measurements.parsers.ipmi_sdr import channel_of, matches
+from measurements.parsers.ipmi_sdr import channel_of, matches, read
 from measurements.parsers.records import ParseOptions, UnusableFile
 from measurements.parsers.source import Source
 from measurements.parsers.tar_text import dated_name, node_of_path
-from tests.measurements.parsers.reading import ms, read_log, source_of
+from tests.measurements.parsers.reading import NOW_MS, collected, ms, read_log, source_of
 
 T0 = ms("2025-06-03T00:00:00Z")
 OPTIONS = ParseOptions(node="n1")
@@ -87,6 +88,15 @@ FOLD = ms("2025-10-26T00:30:00Z")  # 02:30 in Berlin, for the first time
         ("2025-10-26T02:30:00+02:00", None, FOLD),
         (str(FOLD // 1000), None, FOLD),
         ("Timestamp: 10/26/25 02:30:00 CEST", BERLIN, FOLD),
+        ("Sun Oct 26 02:30:00 AM CEST 2025", BERLIN, FOLD),  # en_US
+        ("Sun Oct 26 12:30:00 AM UTC 2025", None, FOLD),
+        ("Sat Oct 25 09:30:00 PM -03 2025", None, FOLD),  # a zone without letters
+        ("Sun 26 Oct 00:30:00 GMT 2025", None, FOLD),  # en_GB
+        ("So 26. Okt 02:30:00 CEST 2025", BERLIN, FOLD),
+        ("dim. 26 oct. 2025 02:30:00 CEST", BERLIN, FOLD),
+        ("dom 26 oct 2025 02:30:00 CEST", BERLIN, FOLD),
+        ("dom 26 ott 2025, 02:30:00, CEST", BERLIN, FOLD),
+        ("Sun, 26 Oct 2025 02:30:00 +0200", None, FOLD),  # date -R
     ],
 )
 def test_times_with_letters_and_times_alone_on_a_line(
@@ -143,6 +153,14 @@ def test_a_sensor_that_nobody_knows_is_told_and_read_as_the_operator_says(tmp_pa
 )
 def test_names_of_sensors(name: str, channel: str | None) -> None:
     assert channel_of(name) == channel
+
+
+@pytest.mark.parametrize("name", ["PSU1_POUT", "ps0_output_power", "PS1 Output Power", "Total Power Out"])
+def test_what_a_supply_gives_out_is_not_offered_as_the_node_s_power(tmp_path: Path, name: str) -> None:
+    log = read_log(
+        source_of(tmp_path, f"{name} | 90 Watts | ok\nSys Power | 99 Watts | ok\n"), replace(OPTIONS, at_ms=T0)
+    )
+    assert log.warnings == [f"{name}: not used, for it is no power that a node draws by itself"]
 
 
 def archive_of(files: dict[str, str]) -> bytes:
@@ -239,6 +257,54 @@ def test_dcmi_of_many_hosts_and_of_a_log(tmp_path: Path) -> None:
     logged = "".join(f"Timestamp: 2025-06-03 00:0{i}:00 UTC\n" + IPMITOOL.format(state="activated") for i in range(3))
     log = read_log(source_of(tmp_path, logged), OPTIONS)
     assert [row[2] for row in log.rows] == [T0 + i * 60_000 for i in range(3)], "the logger's time, not the BMC's"
+
+
+def of_hosts(*outputs: tuple[str, str]) -> str:
+    """What pdsh gathers: the host before each line, in whatever order the lines come."""
+    lines = [[f"{host}: {line}".rstrip() + "\n" for line in text.splitlines()] for host, text in outputs]
+    return "".join(line for row in zip_longest(*lines, fillvalue="") for line in row)
+
+
+DCMI = IPMITOOL.format(state="activated").replace("Tue Jun  3 00:00:00 2025", "Unspecified")
+SHORT = "Sys Power | 940 Watts | ok\nInlet Temp | 22 degrees C | ok\nMem Power | 125 Watts | ok\n"
+COMMAS = "Sys Power,940,Watts,ok\nInlet Temp,22,degrees C,ok\nMem Power,125,Watts,ok\n"
+
+
+@pytest.mark.parametrize(("text", "power"), [(SHORT, 940_000), (COMMAS, 940_000), (DCMI, 2_578_000)])
+def test_each_host_that_pdsh_asked_has_its_own_lines_and_its_own_time(tmp_path: Path, text: str, power: int) -> None:
+    stamps = {"n7": "Tue Jun  3 12:00:00 AM UTC 2025", "gpu-8.site": "2025-06-03 00:00:09 UTC"}
+    gathered = of_hosts(*((host, f"{stamp}\n{text}") for host, stamp in stamps.items()))
+    log = read_log(source_of(tmp_path, gathered), ParseOptions())
+    wanted = {("n7", "node", T0, power), ("gpu-8.site", "node", T0 + 9_000, power)}
+    assert {row[:4] for row in log.rows if row[1] == "node"} == wanted
+    assert log.refused == []
+    later = "2025-06-03T01:00:00Z\n" + of_hosts(("n7", text), ("n8", text))  # the collector's own stamp is of all
+    log = read_log(source_of(tmp_path, gathered + "n7: no answer\n" + later), ParseOptions())
+    hours = {(row[0], row[2]) for row in log.rows if row[1] == "node"} - {row[:1] + row[2:3] for row in wanted}
+    assert hours == {("n7", T0 + 3_600_000), ("n8", T0 + 3_600_000)}
+
+
+def test_times_of_all_and_of_one_host_over_several_blocks(tmp_path: Path) -> None:
+    text = "".join(
+        f"2025-06-03T00:0{minute}:00Z\n" + of_hosts(("n7", SHORT), ("n8", f"2025-06-03T00:0{minute}:30Z\n{SHORT}"))
+        for minute in range(4)
+    )
+    whole = read_log(source_of(tmp_path, text), ParseOptions())
+    small = collected(read(source_of(tmp_path, text), ParseOptions(), NOW_MS, block_bytes=64))
+    assert sorted(small.rows) == sorted(whole.rows)
+    assert whole.refused == small.refused == []
+    assert {row[2] for row in whole.rows if row[0] == "n7"} == {T0 + i * 60_000 for i in range(4)}
+    assert {row[2] for row in whole.rows if row[0] == "n8"} == {T0 + i * 60_000 + 30_000 for i in range(4)}
+
+
+@pytest.mark.parametrize(("text", "power"), [(SHORT, 940_000), (DCMI, 2_578_000)])
+def test_hosts_between_lines_of_dashes_as_clush_and_dshbak_write_them(tmp_path: Path, text: str, power: int) -> None:
+    dashes = "-" * 15
+    gathered = "".join(f"{dashes}\n{host}\n{dashes}\n{text}" for host in ("n7", "n8", "n[10-11] (2)"))
+    log = read_log(source_of(tmp_path, gathered), ParseOptions(at_ms=T0))
+    nodes = [row[0] for row in log.rows if row[1] == "node" and row[3] == power]
+    assert nodes[:2] == ["n7", "n8"]
+    assert "n9" not in nodes
 
 
 def test_a_source_keeps_its_name(tmp_path: Path) -> None:

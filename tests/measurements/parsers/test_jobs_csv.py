@@ -186,3 +186,21 @@ def test_chunks_are_bounded(tmp_path: Path) -> None:
     assert [chunk.read for chunk in jobs_csv.read(Source(path), ParseOptions())] == [5_000, 2]
     path.write_text(f"{HEADER}\n" + "".join(row.format(i, "n[1-60000]") for i in range(1, 4)))
     assert [chunk.read for chunk in jobs_csv.read(Source(path), ParseOptions())] == [2, 1]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_spreadsheets_separator(tmp_path: Path, separator: str) -> None:
+    columns = ("job_id", "user", "account", "state", "start", "end", "nodes", "gpu_indices", "name")
+    row = ("7", "anna", "phys", "COMPLETED", "2025-03-01T01:00:00Z", "2025-03-01T02:00:00Z")
+    lines = [separator.join(columns), separator.join((*row, "cn[1-2],gpu1", "0,2", f'"a{separator}b"')), "8,bob"]
+    path = tmp_path / "jobs.csv"
+    path.write_text(f"sep={separator}\n" + "\n".join(lines) + "\n")
+    source = Source(path)
+    (chunk,) = detect_jobs(source)(source, ParseOptions())
+    (job,) = chunk.records
+    assert (job.line, job.username, job.name) == (3, "anna", f"a{separator}b")
+    assert [(share.node, share.gpu_indices) for share in job.shares] == [
+        (node, (0, 2)) for node in ("cn1", "cn2", "gpu1")
+    ]
+    assert [(refusal.reason, refusal.line) for refusal in chunk.refusals] == [("too few fields", 4)]
+    assert f"all are divided by {separator!r}" in chunk.refusals[0].detail

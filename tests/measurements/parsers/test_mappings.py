@@ -27,6 +27,12 @@ node_rapl_dram_joules_total{index=0,instance=n1:9100} 1.5
   -> n1 dram0 counter 1500000 rapl
 node_rapl_psys_joules_total{index=0,instance=n1:9100} 1
   -> n1 psys0 counter 1000000 rapl
+node_rapl_joules_total{index=1,rapl_zone=package,path=/sys/class/powercap/intel-rapl:1,instance=n1:9100} 2
+  -> n1 cpu1 counter 2000000 rapl
+node_rapl_joules_total{index=0,rapl_zone=dram,path=/sys/class/powercap/intel-rapl:0:0,instance=n1:9100} 2
+  -> n1 dram0 counter 2000000 rapl
+ceems_rapl_joules_total{hostname=n1,index=0,rapl_zone=package,path=x} 2
+  -> n1 cpu0 counter 2000000 rapl
 node_hwmon_power_average_watt{chip=platform_acpi000d:00,sensor=power1,instance=n1:9100} 250
   -> n1 node gauge 250000 acpi
 node_cray_pm_counters_energy_joules{instance=n1:9100} 7
@@ -81,6 +87,12 @@ redfish_chassis_power_average_consumed_watts{instance=n1-oob,chassis_id=1} 345
   -> n1 node gauge 345000 redfish
 nvidia_smi_power_draw{host=n1,index=2,uuid=@GPU} 61.25
   -> n1 gpu2 gauge 61250 nvidia_smi
+redfish_power_powercontrol_power_consumed_watts{source=n1,host=mon,address=10.9.9.1,name=System Power Control} 308
+  -> n1 node gauge 308000 redfish
+redfish_power_powercontrol_power_consumed_watts{source=,host=mon,address=10.9.9.1} 308
+  -> 10.9.9.1 node gauge 308000 redfish
+amd_rocm_smi_power_draw{gpu_id=0x7408,gpu_unique_id=0x1,host=n1,name=card3} 90
+  -> n1 gpu3 gauge 90000 rocm_smi
 powerstat_package_current_power_consumption_watts{host=n1,package_id=0} 161.25
   -> n1 cpu0 gauge 161250 rapl
 powerstat_package_current_dram_power_consumption_watts{host=n1,package_id=0} 11.5
@@ -130,6 +142,9 @@ def test_all_of_the_dictionary_is_asked() -> None:
         ("DCGM_FI_DEV_POWER_MGMT_LIMIT", {"gpu": "0", "Hostname": "n1"}),
         ("nvidia_smi_enforced_power_limit_watts", {"uuid": GPU, "instance": "n1"}),
         ("nv_power_max_limit", {"hostname": "n1", "type": "accelerator", "type-id": "0"}),
+        ("node_rapl_package_joules_total", {"index": "0", "path": "/sys/class/powercap/intel-rapl-mmio:0"}),
+        ("redfish_power_powercontrol_power_consumed_watts", {"source": "n1", "name": "CPU Sub-system Power"}),
+        ("redfish_power_powersupplies_last_power_output_watts", {"source": "n1", "name": "PS1"}),
         ("node_cpu_seconds_total", {"cpu": "0", "mode": "idle", "instance": "n1"}),
     ],
 )
@@ -196,6 +211,21 @@ def test_a_host_loses_its_port_and_the_suffix_of_its_bmc(label: str, node: str) 
     assert [row[0] for row in plain(chunk)] == [node]
 
 
+@pytest.mark.parametrize(
+    ("metric", "labels"),
+    [
+        ("ipmi_dcmi_power_consumption_watts", {"instance": "monitor:9290", "exported_instance": "n1:9290"}),
+        ("node_rapl_package_joules_total", {"instance": "10.0.0.1:9100", "nodename": "n1", "index": "0"}),
+        ("DCGM_FI_DEV_POWER_USAGE", {"Hostname": "8c1f0d2a77b1", "nodename": "n1", "gpu": "0", "instance": "pod:9400"}),
+        ("slurm_job_power_gpu", {"instance": "10.0.0.1:9798", "nodename": "n1", "gpu": "0"}),
+    ],
+)
+def test_a_label_that_says_the_node_by_name_goes_before_the_address_that_was_scraped(
+    metric: str, labels: dict[str, str]
+) -> None:
+    assert [row[0] for row in plain(taken(catalogue(), [(metric, labels, 0, 5.0)]))] == ["n1"]
+
+
 OWN = """
 [node]
 labels = ["rack_host"]
@@ -220,7 +250,7 @@ source = "house_meter"
 
 
 def test_a_sites_own_mapping_goes_before_the_shipped_ones(tmp_path: Path) -> None:
-    known = catalogue(own_mapping(tmp_path, OWN))
+    known = catalogue(own_mapping(tmp_path, "\ufeff" + OWN))  # as an editor on Windows saves it
     chunk = taken(
         known,
         [

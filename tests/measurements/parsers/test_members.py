@@ -121,3 +121,9 @@ def test_bad_rows_of_a_csv_are_refused_each_with_its_reason(tmp_path: Path) -> N
         ("too few fields", 7), ("overlapping periods", 9),
     ]  # fmt: skip
     assert [m.line for m in found.members] == [8, 10]
+
+
+def test_a_table_cut_to_a_width_is_refused_with_the_cure(tmp_path: Path) -> None:
+    text = "   Account      Descr        Org \n---------- ---------- ---\n      phys   Physics  uni\n"
+    with pytest.raises(UnusableFile, match="--parsable2"):
+        read_sacctmgr(source_of(tmp_path, text))

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from measurements.parsers.node_states import States, read_states
+from measurements.parsers.node_states import States, heads_states, read_states
 from measurements.parsers.records import ParseOptions, UnusableFile
 from measurements.parsers.times import parse_instant
 from tests.measurements.parsers.reading import source_of
@@ -82,6 +82,19 @@ def test_an_hour_that_comes_twice_is_refused(tmp_path: Path) -> None:
     text = f"{HEADER}\nc|n1|2025-10-26T02:30:00|Unknown|POWERED_DOWN||\n"
     records, refusals, _ = read(tmp_path, text, berlin)
     assert (records, [r.reason for r in refusals]) == ([], ["ambiguous local time"])
+
+
+def test_a_spreadsheets_separator(tmp_path: Path) -> None:
+    text = "node;start;end;state\ncn[1,4];2025-03-01T00:00:00Z;;off\n"
+    assert heads_states(text.splitlines()[0])
+    records, refusals, _ = read(tmp_path, text)
+    assert ([(record.node, record.is_off) for record in records], refusals) == ([("cn1", True), ("cn4", True)], [])
+
+
+def test_a_table_cut_to_a_width_is_refused_with_the_cure(tmp_path: Path) -> None:
+    text = "   Cluster        NodeName           TimeStart             TimeEnd  State\n---------- ---\n"
+    with pytest.raises(UnusableFile, match="--parsable2 show event"):
+        read(tmp_path, text)
 
 
 def test_no_states_at_all(tmp_path: Path) -> None:

@@ -65,6 +65,24 @@ def test_csv_with_the_two_columns_only(tmp_path: Path) -> None:
     assert nodes == [NodeRecord(line=2, node="n1", node_type="thin")]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_csv_with_a_spreadsheets_separator(tmp_path: Path, separator: str) -> None:
+    text = "node,node_type,cpus,idle_w\nn[1-2,7],thin,64,150.5\nx,thin,64,\n".replace(",", separator)
+    nodes, refusals, _ = of(tmp_path, text.replace(f"1-2{separator}7", "1-2,7"))
+    assert [(node.node, node.cpus, node.idle_w) for node in nodes] == [
+        *(("n1", 64, 150.5), ("n2", 64, 150.5), ("n7", 64, 150.5), ("x", 64, None)),
+    ]
+    assert refusals == []
+
+
+def test_a_decimal_comma_is_refused_with_the_cure(tmp_path: Path) -> None:
+    _, (refusal,), _ = of(tmp_path, "node;node_type;idle_w\nn1;thin;150,5\n")
+    assert (refusal.reason, refusal.detail) == (
+        "bad idle_w",
+        "'150,5' is no number from 0; write decimals with a point",
+    )
+
+
 def test_csv_refuses_what_makes_no_sense_and_a_node_twice(tmp_path: Path) -> None:
     nodes, refusals, _ = of(
         tmp_path,
@@ -123,6 +141,12 @@ def test_scontrol_text(tmp_path: Path, *, one_line: bool) -> None:
     ]
     assert (nodes[0].cpus, nodes[0].gpus, nodes[0].threads_per_core, nodes[0].gpu_model) == (128, 4, 2, "a100")
     assert nodes[0].memory_gib == pytest.approx(502.93, abs=0.01), "as Slurm says, not as rounded for the name"
+
+
+def test_scontrol_text_behind_warnings_of_its(tmp_path: Path) -> None:
+    nodes, refusals, _ = of(tmp_path, f"scontrol: warning: can't stat gres.conf\n\n{SCONTROL}")
+    assert [(node.node, node.line) for node in nodes] == [("cn1", 3), ("cn2", 14)]
+    assert reasons(refusals) == [("not a node", 1)]
 
 
 def test_scontrol_json_of_both_versions(shared_data: Path) -> None:

@@ -158,3 +158,23 @@ def test_entities_are_not_expanded(tmp_path: Path) -> None:
     text = text.replace('<!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v12.dtd">\n', "")
     log = read_log(source_of(tmp_path, text), OPTIONS)
     assert (log.rows, [refusal.reason for refusal in log.refusals]) == ([], ["broken XML"])
+
+
+def test_the_host_that_pdsh_puts_before_each_line_is_the_node(tmp_path: Path) -> None:
+    header = "timestamp, index, uuid, power.draw [W]"
+    uuids = {host: f"GPU-{i}d5c0ac5-74d7-3130-46f1-e93ed57f469a" for i, host in enumerate(("n7", "gpu-8.site"))}
+    rows = [f"2025/12/31 00:00:0{i}.000, 0, {{uuid}}, {{watts}}.50 W" for i in range(2)]
+    lines = [f"{host}: {header}\n" for host in uuids]
+    for i, row in enumerate(rows):
+        lines += [f"{host}: {row.format(uuid=uuid, watts=100 + 10 * i)}\n" for host, uuid in uuids.items()]
+    text = "".join(lines) + "2025/12/31 00:00:09.000, 0, x, 5 W\nn7: [Unknown Error]\n"
+    for node in (None, "n1"):  # whoever names the file's node names that of lines without one
+        log = read_log(source_of(tmp_path, text), replace(OPTIONS, node=node))
+        hosts = [row[:4] for row in log.rows if row[0] != "n1"]
+        assert hosts == [
+            (host, "gpu0", T0 + 1000 * i, 100_500 + 10_000 * i) for i in range(2) for host in ("n7", "gpu-8.site")
+        ]
+        assert sorted(log.refused) == [*([("no node", 7)] if node is None else []), ("wrong number of fields", 8)]
+    chunks = list(nvidia_smi_csv.read(source_of(tmp_path, text), OPTIONS, NOW_MS))
+    found = {chunk.nodes[at]: uuid for chunk in chunks for (at, _), uuid in chunk.gpus.items()}
+    assert found == uuids

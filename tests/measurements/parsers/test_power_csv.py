@@ -160,6 +160,21 @@ def test_a_wide_table_of_channels(read: Read) -> None:
     assert [row[:2] for row in alone.rows] == [("n1", "node"), ("n1", "gpu0")]
 
 
+def test_a_channel_s_column_may_have_another_unit(read: Read) -> None:
+    log = read("timestamp,node,node [kW],gpu0 [mW],gpu0_w,cpu0 (Wh)\n1740830400,n1,0.5,200000,7,2\n")
+    assert [(row[1], row[3]) for row in log.rows] == [("node", 500_000), ("gpu0", 200_000), ("cpu0", 7_200_000_000)]
+    assert log.kinds == {"node": "gauge", "gpu0": "gauge", "cpu0": "counter"}
+    assert "gpu0_w" in log.warnings[0]  # of two of one channel the first
+
+
+def test_the_number_of_a_gpu_is_no_power(tmp_path: Path) -> None:
+    text = "timestamp,gpu,socket_power,gfx_voltage\n1740830400,0,90,N/A\n1740830400,1,91,N/A\n"  # amd-smi metric --csv
+    with pytest.raises(UnusableFile, match="'gpu' looks like the number of a device, for 'socket_power'"):
+        read_log(source_of(tmp_path, text), ParseOptions(node="n1"))
+    long = read_log(source_of(tmp_path, "timestamp,channel,watts\n1740830400,gpu0,90\n"), ParseOptions(node="n1"))
+    assert [row[:4] for row in long.rows] == [("n1", "gpu0", T0, 90_000)]
+
+
 def test_a_column_is_read_under_the_name_it_is_given(read: Read, tmp_path: Path) -> None:
     def renamed(text: str, *rename: tuple[str, str]) -> Log:
         return collected(power_csv.read(source_of(tmp_path, text), ParseOptions(rename=rename), NOW_MS))
@@ -207,7 +222,8 @@ def test_columns_that_cannot_be_read_as_they_are_say_what_helps(tmp_path: Path, 
         ("timestamp:node:watts\n1:2:3\n", "comma, semicolon, tab"),
         ("timestamp,watts\n1740830400,3\n", "--node"),
         ("timestamp,node_w\n1740830400,3\n", "--node"),
-        ("timestamp,node,power\n1740830400,n1,3\n", "no column watts or joules"),
+        ("timestamp,node,power\n1740830400,n1,3\n", "no column watts or joules.*--rename COLUMN=watts"),
+        ("datetime,node,watts\n1740830400,n1,3\n", "--rename COLUMN=timestamp"),
         ("timestamp,power\n1740830400,3\n", "names no node"),
         ("\n\n", "empty"),
     ],
@@ -374,8 +390,21 @@ def test_the_format_is_known_by_content_and_an_unknown_one_is_shown_with_the_kno
     assert detect_power(source_of(tmp_path, "timestamp,node,watts\n", "x.json")).name == "csv"
     assert detect_power(source_of(tmp_path, "Time,03-01-2025 12:00:00.250,Watts,1\n", "x.csv")).name == "ptdaemon"
     foreign = "timestamp,project_name,emissions\n2025-03-01T12:00:00,codecarbon,0.1\n"
-    with pytest.raises(UnusableFile, match=r"line 1.*project_name.*ptdaemon \(.*csv \(.*--format"):
+    with pytest.raises(
+        UnusableFile, match=r"line 1.*project_name.*--format csv --rename.*ptdaemon \(.*csv \(.*--format"
+    ):
         detect_power(source_of(tmp_path, foreign))
+    with pytest.raises(UnusableFile, match="unpack it and give the folder"):
+        detect_power(source_of(tmp_path, "==> a/n1.csv <==\ntimestamp,node,watts\n"))
+    with pytest.raises(UnusableFile, match=r"dmon.*--query-gpu=timestamp,index,power\.draw"):
+        detect_power(
+            source_of(
+                tmp_path, "#Date       Time        gpu    pwr  gtemp\n#YYYYMMDD   HH:MM:SS    Idx      W      C\n"
+            )
+        )
+    with pytest.raises(UnusableFile) as other:
+        detect_power(source_of(tmp_path, '{"samples": [], "n": 1}'))
+    assert "--rename" not in str(other.value)
     with pytest.raises(UnusableFile, match=r"no power format 'xls'; known: clustercockpit, ptdaemon, .*, csv"):
         detect_power(source_of(tmp_path, "timestamp,node,watts\n"), "xls")
 

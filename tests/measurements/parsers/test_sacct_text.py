@@ -325,12 +325,45 @@ def test_het_jobs_arrays_sluids_and_comments(tmp_path: Path) -> None:
     assert (result.skipped, result.refusals) == (2, [])
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "^"])
-def test_another_delimiter_is_refused_with_the_cure(tmp_path: Path, delimiter: str) -> None:
+@pytest.mark.parametrize("trailing", [False, True])
+@pytest.mark.parametrize("delimiter", [";", "\t", "^", "@@", "~|~", "§", "::", "\x1f"])
+def test_the_header_shows_the_delimiter(tmp_path: Path, delimiter: str, *, trailing: bool) -> None:
+    rows = (
+        ("JobID", "User", "State", "Submit", "Start", "End", "NodeList", "AllocTRES", "JobName%50"),
+        *(("1", "anna", "COMPLETED", "2025-03-01T00:00:00", "2025-03-01T01:00:00", "2025-03-01T02:00:00"),),
+        *(("2", "bob", "CANCELLED by 7", "2025-03-01T00:00:00", "2025-03-01T01:00:00", "2025-03-01T02:00:00"),),
+    )
+    rest = ("cn[1-2],gpu1", "cpu=6,gres/gpu:a100=4", f"a|b{delimiter}c")
+    header, *jobs = (delimiter.join(row if row[0] == "JobID" else (*row, *rest)) for row in rows)
+    end = delimiter if trailing else ""
+    result = of(tmp_path, *(job + end for job in jobs), header=header + end)
+    assert [(job.job_id, job.username, job.state) for job in result.jobs] == [
+        ("1", "anna", "COMPLETED"),
+        ("2", "bob", "CANCELLED"),
+    ]
+    assert {job.name for job in result.jobs} == {f"a|b{delimiter}c"}
+    assert [(share.node, share.cpus) for share in result.jobs[0].shares] == [("cn1", 2), ("cn2", 2), ("gpu1", 2)]
+
+
+@pytest.mark.parametrize("delimiter", [",", ":"])
+def test_a_delimiter_that_stands_in_fields_is_refused_with_the_cure(tmp_path: Path, delimiter: str) -> None:
     path = tmp_path / "jobs.txt"
     path.write_text(delimiter.join(("JobID", "User", "State", "Start", "End", "NodeList")) + "\n")
     with pytest.raises(UnusableFile, match="--parsable2 without --delimiter"):
         detect_jobs(Source(path))
+
+
+def test_a_header_without_state_is_refused_with_the_cure(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.txt"
+    path.write_text("JobID|User|Start|End|NodeList\n1|anna|1740790800|1740794400|cn1\n")
+    with pytest.raises(UnusableFile, match="without State: add it"):
+        detect_jobs(Source(path))
+
+
+def test_the_last_bar_of_a_name_over_several_lines_is_no_part_of_it(tmp_path: Path) -> None:
+    rows = ["1|COMPLETED|one|", "2|COMPLETED|two", "lines|", "3|COMPLETED|three|"]
+    result = of(tmp_path, *rows, header="JobID|State|JobName|")
+    assert [job.name for job in result.jobs] == ["one", "two\nlines", "three"]
 
 
 def test_formats_that_are_not_known_are_told(tmp_path: Path) -> None:

@@ -103,6 +103,20 @@ def test_json_of_something_else_is_unusable(shared_data: Path) -> None:
         chunks_of(folder / "slurm-nodes.json")
 
 
+def test_documents_one_behind_the_other_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.json"
+    path.write_text('{"jobs": []}\n' * 2)
+    with pytest.raises(UnusableFile, match="give each document as a file of its own"):
+        chunks_of(path)
+
+
+def test_an_error_in_place_of_jobs_is_told_in_slurms_words(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.json"
+    path.write_text('{"meta": {}, "errors": [{"error_number": 2, "error": "x", "description": "not authenticated"}]}')
+    with pytest.raises(UnusableFile, match="without a list of jobs; Slurm: not authenticated"):
+        chunks_of(path)
+
+
 def test_a_clustercockpit_job_is_not_taken_for_slurms_json(shared_data: Path) -> None:
     (source,) = expand_paths([shared_data / "job_archive" / "emmy_1403244"], Path())
     for given in (source, Source(shared_data / "job_archive" / "fritz_398764" / "meta.json")):

@@ -57,7 +57,7 @@ class Replay:
 
     def access(self, **more: Any) -> Access:
         """How to reach it, in a hurry."""
-        return Access(**{"url": self.url, "backoff_s": 0.01, "read_s": 5.0, **more})
+        return Access(**{"url": self.url, "backoff_s": 0.01, "read_s": 60.0, **more})
 
     def answer(self, address: str, headers: Message) -> Reply:
         parts = urlsplit(address)

@@ -53,13 +53,13 @@ def test_whoever_says_when_to_come_again_is_not_asked_before(provider: Replay, s
     began = time.monotonic()
     fault = fails(provider.access())
     assert (fault.status, fault.wait_s, len(provider.asked)) == (status, 120.0, 1)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 def test_when_to_come_again_may_be_a_date(provider: Replay) -> None:
     later = datetime.now(UTC) + timedelta(hours=1)
     provider.give(Reply({}, 429, {"Retry-After": format_datetime(later, usegmt=True)}))
-    assert fails(provider.access()).wait_s == pytest.approx(3600, abs=5)
+    assert fails(provider.access()).wait_s == pytest.approx(3600, abs=60)
 
 
 @pytest.mark.parametrize("said", ["soon", "-5", ""])
@@ -111,10 +111,10 @@ def test_a_packed_answer_is_measured_unpacked(provider: Replay) -> None:
 
 
 def test_a_silent_provider_is_given_up(provider: Replay) -> None:
-    provider.give(Reply({}, wait_s=30))
+    provider.give(Reply({}, wait_s=600))
     began = time.monotonic()
     assert str(fails(provider.access(read_s=0.2))).endswith("no answer in time")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert len(provider.asked) == 1
 
 

@@ -8,9 +8,10 @@ import sys
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
-from measurements.models import Cluster, DirtyNodeDay, Node, SealedDay
+from measurements.models import Cluster, DirtyNodeDay, Job, Node, SealedDay
 from measurements.services import marks
 
 DAY = date(2025, 3, 1)
@@ -48,6 +49,29 @@ def test_a_mark_that_changed_meanwhile_stays_and_is_free(node: Node) -> None:
     marks.mark_node_days(node.cluster, [(node.pk, DAY)])
     marks.settle(mine, marks.still_mine(mine))
     assert len(claim_all()) == 1
+
+
+def test_what_is_claimed_says_whose_it_is_and_until_when(node: Node) -> None:
+    marks.mark_node_days(node.cluster, [(node.pk, DAY)])
+    (mine,) = claim_all()
+    stored = DirtyNodeDay.objects.get()
+    assert mine.claimed_by.startswith(marks.lease_name())
+    assert (mine.claimed_by, mine.claimed_until, mine.version) == (
+        stored.claimed_by, stored.claimed_until, stored.version,
+    )  # fmt: skip
+
+
+def test_marks_of_a_clusters_jobs_are_found_without_going_through_all_its_jobs(node: Node) -> None:
+    other = Cluster.objects.create(name="other")
+    mine, theirs = (
+        Job.objects.create(cluster=cluster, job_id="1", state="COMPLETED") for cluster in (node.cluster, other)
+    )
+    marks.mark_jobs([mine.pk, theirs.pk])
+    found = marks.dirty_jobs(node.cluster).order_by("pk")
+    assert [mark.job_id for mark in found] == [mine.pk]
+    assert marks.dirty_jobs(None).count() == 2
+    if connection.vendor == "sqlite":  # it has no statistics to see by that marks are fewer
+        assert "job_cluster" not in found.explain()
 
 
 def test_an_unchanged_mark_goes(node: Node) -> None:

@@ -15,7 +15,7 @@ from tests.workers.agent.driver import Driver
 from tests.workers.agent.receiver import TOKEN
 
 ROOT = Path(__file__).resolve().parents[3]
-SECONDS = 30.0
+SECONDS = 120.0
 MODULE = (sys.executable, "-m", "workers.agent")
 
 
@@ -71,7 +71,7 @@ def node(folder: Path, driver: Driver, server: str, **settings: str) -> Node:
     (folder / "token").write_text(TOKEN, encoding="ascii")
     tree.two_sockets(folder / "sys")
     said = {"server": server, "token_file": str(folder / "token"), "node": "n1", "interval_s": "0.1"}
-    said |= {"send_every_s": "1", "timeout_s": "5", "state": str(folder / "state"), "sysfs": str(folder / "sys")}
+    said |= {"send_every_s": "1", "timeout_s": "60", "state": str(folder / "state"), "sysfs": str(folder / "sys")}
     said |= {"procfs": str(folder / "proc"), "devices": str(folder / "dev")}
     return Node(folder, driver, said | settings)
 

@@ -59,7 +59,7 @@ class Receiver:
         """All samples that were stored."""
         return [sample for one in self.stored if one.path.endswith("/power") for sample in one.samples()]
 
-    def wait_for(self, requests: int, seconds: float = 30.0) -> None:
+    def wait_for(self, requests: int, seconds: float = 120.0) -> None:
         """Until so many requests were stored."""
         with self.came:
             done = self.came.wait_for(lambda: len(self.stored) >= requests, seconds)

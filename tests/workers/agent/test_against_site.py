@@ -16,7 +16,7 @@ import pytest
 from tests.bench.push_run import read_store
 from tests.services.push_site import CLUSTER, PushSite, push_site
 from tests.workers.agent.driver import Driver
-from tests.workers.agent.program import Node, node, wait_until
+from tests.workers.agent.program import SECONDS, Node, node, wait_until
 from tests.workers.agent.test_program import GPUS, after_look
 from tests.workers.agent.tree import RANGE_UJ
 
@@ -74,7 +74,7 @@ def test_what_the_agent_read_is_in_the_store_once_and_books_what_the_counters_sa
         wait_until(lambda: "server: works again" in here.log())
         waits_for(here, driver, 10)
         agent.terminate()
-        assert agent.wait(20) == 0
+        assert agent.wait(SECONDS) == 0
     assert list((here.folder / "state").glob("*.csv")) == []
     told = json.loads(site.manage("attribute", "--cluster", CLUSTER, "--json"))
     site.stop()

@@ -18,7 +18,7 @@ import pytest
 from tests.services.process import free_port
 from tests.workers.agent import tree
 from tests.workers.agent.driver import Driver
-from tests.workers.agent.program import Node, node, wait_until
+from tests.workers.agent.program import SECONDS, Node, node, wait_until
 from tests.workers.agent.receiver import Receiver
 
 GPUS = {"gpu0_j": "GPU-a", "gpu1_j": "GPU-b"}
@@ -50,7 +50,7 @@ def test_everything_that_was_read_is_sent_once_and_exactly(here: Node, server: R
     with here.running() as process:
         server.wait_for(3)
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(SECONDS) == 0
     assert sorted(sent_energies(server)) == sorted(after_look(read_energies(driver)))
     assert len(sent_energies(server)) > 20
     assert ("psys_j", 5.000005) in {(column, float(value)) for _, column, value in server.power()}
@@ -84,7 +84,7 @@ def test_a_killed_agent_and_a_server_that_is_away_lose_nothing_that_was_written(
         server.always = (200, {}, "{}")
         server.wait_for(2)
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(SECONDS) == 0
     read, sent = read_energies(driver), sent_energies(server)
     expected = after_look(read[:killed]) + after_look(read[killed:])
     missing = sorted(set(expected) - set(sent))
@@ -98,7 +98,7 @@ def test_while_the_server_is_away_the_agent_says_so_once(here: Node, driver: Dri
     with here.running() as process:
         wait_until(lambda: len(driver.readings()) > 60)
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(SECONDS) == 0
     assert here.log().count("readings wait on the disk") == 1
     assert list((here.folder / "state").glob("*.csv"))
 

@@ -115,10 +115,28 @@ def test_beats_that_fall_into_the_work_are_skipped_and_not_caught_up() -> None:
     assert beat.skipped >= 3
 
 
-def test_beats_lie_on_whole_intervals_of_the_clock() -> None:
+def test_beats_lie_on_whole_intervals_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(threading.Event):
+        """It goes on by what is waited for, and by nothing else."""
+
+        passed_s = 0.0
+
+        def time(self) -> float:
+            return 1_000_000_000.1 + self.passed_s
+
+        def monotonic(self) -> float:
+            return 50.0 + self.passed_s
+
+        def wait(self, seconds: float | None = None) -> bool:
+            self.passed_s += seconds or 0.0
+            return False
+
+    clock = Clock()
+    monkeypatch.setattr(rhythm, "time", clock)
     beat = Rhythm(0.25)
-    assert beat.wait(threading.Event())
-    assert time.time() % 0.25 < 0.2
+    for at in (0.25, 0.5, 0.75):
+        assert beat.wait(clock)
+        assert clock.time() == pytest.approx(1_000_000_000 + at, abs=1e-6)
 
 
 def test_a_source_with_an_error_of_its_own_is_tried_again(table: Table, caplog: pytest.LogCaptureFixture) -> None:

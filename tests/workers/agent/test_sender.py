@@ -26,7 +26,7 @@ GO_ON = threading.Event()  # is never set
 @pytest.fixture
 def settings(server: Receiver, tmp_path: Path) -> Settings:
     (tmp_path / "token").write_text(f"{TOKEN}\n")
-    return Settings(server=f"{server.address}/below", token_file=tmp_path / "token", node="n1", timeout_s=5.0)
+    return Settings(server=f"{server.address}/below", token_file=tmp_path / "token", node="n1", timeout_s=60.0)
 
 
 @pytest.fixture
@@ -47,8 +47,11 @@ def seconds(server: Receiver) -> list[float]:
     return [float(t) for t, _, _ in server.power()]
 
 
-def wait_s(sender: Sender) -> float:
-    return sender._not_before - time.monotonic()
+def drain(sender: Sender) -> tuple[float, float]:
+    """How long it then waits [s]: between these two, however slow the machine."""
+    before = time.monotonic()
+    sender.drain(GO_ON)
+    return sender._not_before - time.monotonic(), sender._not_before - before
 
 
 def test_the_first_batch_tells_the_facts_and_the_others_go_together_as_csv(sender: Sender, server: Receiver) -> None:
@@ -78,12 +81,11 @@ def test_a_server_in_trouble_is_asked_ever_more_rarely_and_nothing_is_lost(
 ) -> None:
     server.always = (status, {}, "no")
     write(sender, 100, 3)
-    longest = []
-    for _ in range(12):
-        sender.drain(GO_ON)
-        longest.append(wait_s(sender))
-    assert 0.5 < longest[0] <= 2.0
-    assert 140 < longest[-1] <= 300
+    waits = [drain(sender) for _ in range(12)]
+    assert waits[0][0] <= 2.0
+    assert waits[0][1] > 0.5
+    assert waits[-1][0] <= 300
+    assert waits[-1][1] > 140
     assert len(server.sent) == 12  # one request each time, however much waits
     server.always = (200, {}, "{}")
     sender.drain(GO_ON)
@@ -96,8 +98,7 @@ def test_waits_differ_from_node_to_node(sender: Sender, server: Receiver) -> Non
     waits = set()
     for _ in range(5):
         sender._failures = 6
-        sender.drain(GO_ON)
-        waits.add(round(wait_s(sender)))
+        waits.add(round(drain(sender)[1]))
     assert len(waits) > 1
 
 
@@ -106,17 +107,19 @@ def test_retry_after_is_honoured_in_all_its_forms(sender: Sender, server: Receiv
     header = formatdate(time.time() + 3_500, usegmt=True) if said == "date" else said
     server.always = (429, {"Retry-After": header}, "slow down")
     write(sender, 100)
-    sender.drain(GO_ON)
+    at_least, at_most = drain(sender)
     least, most = {"120": (118, 123), "-5": (0.4, 2), "soon": (0.4, 2)}.get(said, (3_400, 3_503))
-    assert least < wait_s(sender) < most
+    assert at_least < most
+    assert at_most > least
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 302])
 def test_what_somebody_must_mend_is_kept_and_tried_slowly(sender: Sender, server: Receiver, status: int) -> None:
     server.answers = [(status, {"Location": "https://elsewhere.example.org/"}, "no")]
     write(sender, 100)
-    sender.drain(GO_ON)
-    assert 140 < wait_s(sender) <= 300
+    at_least, at_most = drain(sender)
+    assert at_least <= 300
+    assert at_most > 140
     assert "server" in dict(sender.trouble.now())
     sender.drain(GO_ON)
     assert seconds(server) == [100]
@@ -151,8 +154,9 @@ def test_readings_of_a_node_that_is_not_described_yet_wait_until_it_is(sender: S
     refused = [{"reason": "unknown node", "count": 1, "first_line": 2, "detail": "n1"}]
     server.answers = [(422, {}, json.dumps({"detail": "nothing of it is usable", "refused": refused}))]
     write(sender, 100)
-    sender.drain(GO_ON)
-    assert 140 < wait_s(sender) <= 300
+    at_least, at_most = drain(sender)
+    assert at_least <= 300
+    assert at_most > 140
     told = dict(sender.trouble.now())["server"]
     assert told == "422 nothing of it is usable: unknown node; readings wait on the disk"
     assert list(sender.spool.aside.iterdir()) == []

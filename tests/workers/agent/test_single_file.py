@@ -18,7 +18,7 @@ import pytest
 from tests.house import ROOT
 from tests.services.process import free_port
 from tests.workers.agent.driver import Driver
-from tests.workers.agent.program import node
+from tests.workers.agent.program import SECONDS, node
 from tests.workers.agent.receiver import Receiver
 from workers.agent.build import build, modules
 from workers.agent.settings import PLACE, Settings
@@ -60,7 +60,7 @@ def test_it_runs_on_a_node_with_python_and_nothing_else(
     with here.running((python, "-I", "-S", str(single_file))) as process:
         server.wait_for(2)
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(SECONDS) == 0
     assert {column for _, column, _ in server.power()} >= {"gpu1_j", "cpu0_j", "psys_j"}
 
 
