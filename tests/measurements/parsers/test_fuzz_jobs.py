@@ -144,13 +144,19 @@ def widths_at(lines: Sequence[str], heads: set[int], line: int) -> set[int]:
 
 def is_head(line: str) -> bool:
     """Whether a line may name columns."""
-    names = {name.strip().lower().partition("%")[0] for name in line.split("\x1f" if "\x1f" in line else "|")}
+    names = {name.strip().lower().partition("%")[0] for name in line.split(bar_of(line))}
     return bool(names & {"jobid", "jobidraw"}) and "state" in names
+
+
+def bar_of(head: str) -> str:
+    """What divides the names of a header, where it is one text everywhere."""
+    between = set(re.findall(r"[^A-Za-z0-9_%-]+", head))
+    return between.pop() if len(between) == 1 else "|"
 
 
 def continued(lines: Sequence[str], line: int, head: str) -> Iterator[dict[str, str]]:
     """The row that begins at a line as one of the ways to read it: its name may hold bars and line ends."""
-    bar = "\x1f" if "\x1f" in head else "|"
+    bar = bar_of(head)
     names = [name.strip().lower().partition("%")[0] for name in head.split(bar)]
     end = names.pop() if names[-1] == "" else None
     at = names.index("jobname") if "jobname" in names else len(names) - 1
