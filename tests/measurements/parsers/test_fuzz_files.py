@@ -22,7 +22,16 @@ from measurements.parsers.source import Source
 from tests.measurements.parsers.damage import EXAMPLES, damaged, each_example, put
 from tests.measurements.parsers.reading import NOW_MS, collected
 from tests.measurements.parsers.test_batch_logs import PBS_HEAD, lsf, sge
-from tests.measurements.parsers.test_ipmi import FREEIPMI, FREEIPMI_SENSORS, IPMITOOL, IPMIUTIL, SDR, archive_of
+from tests.measurements.parsers.test_ipmi import (
+    FREEIPMI,
+    FREEIPMI_SENSORS,
+    IPMITOOL,
+    IPMIUTIL,
+    SDR,
+    SHORT,
+    archive_of,
+    of_hosts,
+)
 from tests.measurements.parsers.test_node_logs import GEOPM, POWER, mllog
 from tests.measurements.parsers.test_nvidia_smi import HEADER, document
 
@@ -39,18 +48,26 @@ SENSOR = {
     "ReadingTime": "2025-06-03T02:00:00+02:00",
 }
 ARCHIVE = archive_of({"n1-2025-06-03.txt": SDR, "n2.txt": SDR})
+DASHES = "-" * 9
 GOOD: dict[str, list[bytes]] = {
     "nvidia-smi": [
         (HEADER + "2025/10/26 02:30:00.250, 0, 187.80 W\n2025/12/31 00:00:01, 1, [N/A]\n").encode(),
         f"index, uuid, power.draw [W]\n1, {UUID}, 12.5\n".encode(),
+        of_hosts(*((host, f"{HEADER}2025/12/31 00:00:01, 0, 187.80 W\n") for host in ("n7", "n8"))).encode(),
     ],
     "nvidia-smi-xml": [document(2, ("01", "1", "10.00 W"), ("02", "0", "N/A")).encode() * 2],
     "ipmitool": [
         SDR.encode(), ARCHIVE, gzip.decompress(ARCHIVE),
         b"Sys Power,270,Watts,ok\nFan,,,ns\nMem Power,40.5,Watts,nc,7.1\n",
         *("\n".join(f"{host}{row}" for row in FREEIPMI_SENSORS.splitlines()).encode() for host in ("", "n7: ")),
+        of_hosts(*((host, f"Fr 20. Jun 10:00:00 UTC 2025\n{SHORT}") for host in ("n7", "n8"))).encode(),
+        "".join(f"{DASHES}\n{host}\n{DASHES}\nFri Jun 20 10:00:00 PM UTC 2025\n{SHORT}" for host in ("n7", "n8"))
+        .encode(),
     ],
-    "dcmi": [text.format(state="active").encode() for text in (FREEIPMI, IPMITOOL, IPMIUTIL)],
+    "dcmi": [
+        *(text.format(state="active").encode() for text in (FREEIPMI, IPMITOOL, IPMIUTIL)),
+        of_hosts(*((host, IPMITOOL.format(state="active")) for host in ("n7", "n8"))).encode(),
+    ],
     "mlperf-training": [
         (mllog("power_reading", 2795) + mllog("conversion_eff", 2) + mllog("power_reading", "5.5")).encode(),
     ],

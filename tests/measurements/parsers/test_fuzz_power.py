@@ -64,6 +64,9 @@ SHAPES = {
     "timestamp;n1;n2 [kWh]": Shape(";", 0, {1: ("n1", "", GAUGE), 2: ("n2", "", ("counter", 3.6e12))}),
     "timestamp\tr1 [mW]\tr1 [J]": Shape("\t", 0, {1: ("r1", "", ("gauge", 1.0)), 2: ("r1", "", COUNTER)}),
     "timestamp,node,node,gpu0_j": Shape(",", 0, {2: ("", "node", GAUGE), 3: ("", "gpu0", COUNTER)}, 1),
+    "time,node,gpu0 [mW],cpu0 [Wh]": Shape(
+        ",", 0, {2: ("", "gpu0", ("gauge", 1.0)), 3: ("", "cpu0", ("counter", 3.6e9))}, 1
+    ),
     "time|host|cpu0 [W]|psys": Shape("|", 0, {2: ("", "cpu0", GAUGE), 3: ("", "psys", GAUGE)}, 1),
 }
 LONG = [
@@ -78,6 +81,7 @@ WIDE = [
     b"timestamp;n1;n2 [kWh]\r\n2025-03-01 12:00:00+01:00;3,5;\r\n2025-03-01 12:01:00+01:00;1.5;0,25\r\n",
     b"timestamp\tr1 [mW]\tr1 [J]\n1740830400\t12.5\t100\n1740830460\t11\t200\n\n1740830520\tnan\t300\n",
     b'timestamp,node,node,gpu0_j\n1740830400,"n1",1,2\n1740830401,n2,3,-\n',
+    b"time,node,gpu0 [mW],cpu0 [Wh]\n1740830400,n1,12500,1\n1740830401,n1,13.5,1.25\n",
     b"time|host|cpu0 [W]|psys\n2025-03-30T01:59:59|n1|1|2\n2025-03-30T02:30:00|n1|3|4\n2025-03-30T03:00:00|n1|5|6\n",
 ]
 ANALYSER = [
@@ -161,10 +165,11 @@ def is_somewhere(row: Row, lines: Sequence[str], header: int, options: ParseOpti
     """The same where the header is damaged: some cells of the row say it, and header, row or operator the names."""
     node, channel, t_ms, value, line = row
     scales = (1.0, 1e3, 1e6, 1e9, 3.6e9, 3.6e12, 3.6e15, 3.6e18)
-    named = (lines[header] + "\n" + "\n".join(lines[line : line + 2])).casefold().replace('""', '"')
-    if not (node.casefold() in named or node == options.node):
+    written = (lines[header] + "\n" + "\n".join(lines[line : line + 2])).casefold()
+    named = (written, written.replace('""', '"'))  # outside of quotes two of them are two
+    if not (any(node.casefold() in text for text in named) or node == options.node):
         return False
-    if not (channel.casefold() in named or channel in (options.channel, "node")):
+    if not (any(channel.casefold() in text for text in named) or channel in (options.channel, "node")):
         return False
     return any(
         any(is_when(t_ms, cell, options.time_zone) for cell in cells)
@@ -371,7 +376,7 @@ def test_damaged_logs(name: str, place: Path) -> None:
 
 def test_the_logs_that_are_damaged_are_good(place: Path) -> None:
     assert [check_table(raw, OPTIONS[1], place) for raw in LONG] == [2, 2, 3, 2]
-    assert [check_table(raw, OPTIONS[1], place) for raw in WIDE] == [3, 5, 3, 4]
+    assert [check_table(raw, OPTIONS[1], place) for raw in WIDE] == [3, 5, 3, 4, 4]
     assert [check_analyser(raw, OPTIONS[1], place) for raw in ANALYSER] == [4]
     assert [check_folder(*files, place) for files in FOLDERS] == [4, 7]
     assert check_body(json.dumps(BODY).encode()) == 3
