@@ -132,6 +132,8 @@ def check_scontrol(raw: bytes, options: ParseOptions, place: Path) -> int:
     except UnusableFile:
         return 0
     lines = lines_of(raw)
+    if "".join(lines).lstrip().startswith(("{", "[")):  # what was damaged so is read as JSON
+        return len(found)
     starts = [line for line in filled(lines, 1) if lines[line].startswith("NodeName=")]
     for node in found:
         end = min((line for line in starts if line > node.line), default=len(lines))
