@@ -21,7 +21,7 @@ PICTURES = ROOT / "docs" / "pictures"
 DAYS = 62  # a month, and the one before to compare it with
 WIDTH = 1100
 SHARPNESS = 1.2  # pixels of the picture to one of the page
-MOST_BYTES = 250_000
+MOST_BYTES = 300_000
 HIDE_BARS = "document.documentElement.style.overflow = 'hidden'"
 
 
@@ -40,7 +40,7 @@ def pictures(stories: Stories) -> list[Picture]:
     if stories.held_gpus is None:
         raise SystemExit("the demo's days hold no job that held GPUs")
     return [
-        Picture("my-energy", STUDENT, "/", 860),
+        Picture("my-energy", STUDENT, "/", 1120),
         Picture("job", OPERATOR, f"/jobs/demo/{stories.held_gpus.job.job_id}/", 1500),
         Picture("cluster", OPERATOR, "/clusters/demo/", 1000),
     ]
