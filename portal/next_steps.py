@@ -15,10 +15,9 @@ from measurements.models import Doubt
 from measurements.selectors.open_questions import OpenQuestions
 from measurements.selectors.operations import ClusterState
 from measurements.selectors.sources import FILES, SENDER, SourceState
-from measurements.services.tokens import NOT_IN_QUARANTINE
 from portal.quantities import duration, whole
 from portal.wording_boards import minute
-from portal.wording_reasons import reason_name
+from portal.wording_reasons import in_quarantine, reason_name
 
 LONGEST_PERIOD_DAYS = 90  # that the page of doubts shows at once
 
@@ -62,7 +61,7 @@ def quiet_sentence(sources: Sequence[SourceState], days: int) -> str:
 
 def refused_address(one: SourceState) -> str:
     """Where what a sender's input was refused for is shown, as far as it is kept by sender: of its cluster."""
-    if one.refused_for in NOT_IN_QUARANTINE:
+    if not in_quarantine(one.refused_for):
         return reverse("tokens")
     asked: dict[str, str | int] = {"days": LONGEST_PERIOD_DAYS, "cluster": one.cluster, "reason": one.refused_for}
     return f"{reverse('quarantine')}?{urlencode(asked)}"
@@ -78,7 +77,7 @@ def _of_source(one: SourceState) -> Step:
         since = when(one.refused_since)
         said = _("Since %(at)s all that %(source)s sends has been refused.") % {"at": since, "source": one.name}
         why = reason_name(one.refused_for)
-        place = _("Tokens") if one.refused_for in NOT_IN_QUARANTINE else _("Refused input")
+        place = _("Refused input") if in_quarantine(one.refused_for) else _("Tokens")
         return Step("bad", _("all refused"), said, refused_address(one), place, why)
     shape, word = {"late": ("bad", _("late")), "fails": ("warn", _("fails"))}.get(one.state, ("warn", _("slow")))
     link = (reverse("tokens"), _("Tokens")) if one.kind == SENDER else (reverse("sources"), _("Sources"))

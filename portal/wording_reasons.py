@@ -10,6 +10,8 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext, pgettext_lazy
 
+from measurements.services.tokens import NOT_IN_QUARANTINE
+
 _COLUMN = "bad "  # followed by the column's name
 
 NAMES = (  # for the catalogue, which holds what it finds in the code
@@ -118,3 +120,8 @@ def reason_name(reason: str) -> str:
 def identifier(reason: str) -> str:
     """What a reason is called in files, commands and the documentation; empty where the page says just that."""
     return "" if reason_name(reason) == reason else reason
+
+
+def in_quarantine(reason: str) -> bool:
+    """Whether lines refused for a reason are kept: of a body that was never read there are none."""
+    return reason not in NOT_IN_QUARANTINE

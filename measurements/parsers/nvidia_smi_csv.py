@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from measurements.domain.units import BoolArray, IntArray, Kind
+from measurements.domain.units import BoolArray, FloatArray, IntArray, Kind
 from measurements.parsers.chunks import ChunkMaker, Codes, Rows
 from measurements.parsers.clock_texts import as_iso
 from measurements.parsers.facts import with_facts
@@ -131,28 +131,9 @@ def _rows(
     block: LineBlock, header: _Header, options: ParseOptions, now_ms: int, gpus: dict[tuple[str, str], str]
 ) -> tuple[Rows, list[Refusal]]:
     """The lines of a block as rows, and those that are none; which GPU has which index goes to ``gpus``."""
-    hosts = None
-    if header.of_hosts:
-        texts, hosts = split_hosts(block.texts)
-        block = LineBlock(texts, block.number, block.raw)
-    is_header = as_mask(pc.equal(block.texts, header.text))
-    again = is_header & (block.number != header.line) & (hosts is None)  # each host has one
-    refusals = block.refused("repeated header", "each line is read by the first header", again)
-    block = block.picked(~is_header)
-    columns, cells, whole = cells_of(block, ",", header.width)
-    hosts = pa.array([""] * len(block.texts), pa.string()) if hosts is None else hosts.filter(pa.array(~is_header))
-    columns.append(hosts.filter(pa.array(whole)))
-    detail = f"the header has {header.width} columns"
-    refusals += block.refused("wrong number of fields", detail, ~whole & ~block.blank)
-    value, wrong = numbers(without_unit(columns[header.power], "W"))
-    refusals += cells.refused("not a number", "the power draw", wrong)
-    readable = ~np.isnan(value)
-    named = _named(columns, header)
-    refusals += cells.refused("no GPU", "neither an index nor a UUID", readable & ~named)
-    readable &= named
-    nameless = as_mask(pc.equal(columns[-1], "")) & (options.node is None)
-    refusals += cells.refused("no node", "say it with --node", readable & nameless)
-    readable &= ~nameless
+    columns, cells, refusals = _cells(block, header)
+    value, readable, refused = _values(columns, cells, header, options)
+    refusals += refused
     columns, cells = [column.filter(pa.array(readable)) for column in columns], cells.picked(readable)
     node, names = coded(columns[-1])
     nodes = [name or options.node or "" for name in names]
@@ -170,6 +151,35 @@ def _rows(
         line=cells.number,
     )
     return rows, refusals
+
+
+def _cells(block: LineBlock, header: _Header) -> tuple[list[pa.Array], LineBlock, list[Refusal]]:
+    """The cells of lines below the header, a column each, last that of the hosts before the lines; what is no row."""
+    hosts = pa.array([""] * len(block.texts), pa.string())
+    if header.of_hosts:
+        texts, hosts = split_hosts(block.texts)
+        block = LineBlock(texts, block.number, block.raw)
+    is_header = as_mask(pc.equal(block.texts, header.text))
+    again = is_header & (block.number != header.line) & (not header.of_hosts)  # each host has one
+    refusals = block.refused("repeated header", "each line is read by the first header", again)
+    block, hosts = block.picked(~is_header), hosts.filter(pa.array(~is_header))
+    columns, cells, whole = cells_of(block, ",", header.width)
+    detail = f"the header has {header.width} columns"
+    refusals += block.refused("wrong number of fields", detail, ~whole & ~block.blank)
+    return [*columns, hosts.filter(pa.array(whole))], cells, refusals
+
+
+def _values(
+    columns: list[pa.Array], cells: LineBlock, header: _Header, options: ParseOptions
+) -> tuple[FloatArray, BoolArray, list[Refusal]]:
+    """The power that lines say [W], which of them can be used, and why others can't."""
+    value, wrong = numbers(without_unit(columns[header.power], "W"))
+    refusals = cells.refused("not a number", "the power draw", wrong)
+    said, named = ~np.isnan(value), _named(columns, header)
+    refusals += cells.refused("no GPU", "neither an index nor a UUID", said & ~named)
+    nameless = as_mask(pc.equal(columns[-1], "")) & (options.node is None)
+    refusals += cells.refused("no node", "say it with --node", said & named & nameless)
+    return value, said & named & ~nameless, refusals
 
 
 def _named(columns: list[pa.Array], header: _Header) -> BoolArray:

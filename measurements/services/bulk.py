@@ -44,7 +44,10 @@ def assign(model: type[models.Model], name: str, values: Iterable[tuple[Any, int
 
 
 def save(model: type[models.Model], names: Sequence[str], changed: Iterable[models.Model]) -> None:
-    """Write the fields ``names`` of objects that are there; bulk_update takes more than ten times as long."""
+    """Write the fields ``names`` of objects that are there; bulk_update takes more than ten times as long.
+
+    Their values go to the driver as they are: texts, numbers, truths, nothing.
+    """
     _assign(model, names, ((*(getattr(row, name) for name in names), row.pk) for row in changed))
 
 

@@ -8,7 +8,7 @@ from portal import wording_batches, wording_imports
 from portal import wording_operations as wording
 from portal.cures import cure_of, cure_of_tried, on_page
 from portal.wording import source_name
-from portal.wording_reasons import identifier, reason_name
+from portal.wording_reasons import identifier, in_quarantine, reason_name
 
 register = template.Library()
 register.filter("small_energy", wording.small_energy)
@@ -20,6 +20,7 @@ register.filter("cure_of_tried", cure_of_tried)
 register.filter("on_page", on_page)
 register.filter("reason_name", reason_name)
 register.filter("identifier", identifier)
+register.filter("in_quarantine", in_quarantine)
 register.filter("source_name", source_name)
 register.filter("example", wording_batches.example_of)
 register.filter("tail", wording_batches.tail)

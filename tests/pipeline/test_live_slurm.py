@@ -345,7 +345,7 @@ def test_the_prolog_tells_which_gpus_a_job_holds(
     for index in range(4):
         GpuPlace.objects.create(node=Node.objects.get(name="n2"), index=index, uuid=f"GPU-n2-{index}")
     with pytest.raises(HTTPError, match="401"):  # the first request of a server takes long
-        urlopen(Request(f"{live_server.url}/api/v1/gpu-holds", data=b"{}"), timeout=CALL_S)  # noqa: S310
+        urlopen(Request(f"{live_server.url}/api/v1/gpu-holds", data=b"{}"), timeout=CALL_S)  # noqa: S310 - our own server
     install_prolog(slurm, live_server.url, secret)
     raw = slurm.submit("--nodelist=n2", "--gres=gpu:2", "--job-name=prolog", script=LONG)
     try:

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -165,12 +166,16 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def all_wait_or_one_is_answered(operator: Operator, slow: list[socket.socket]) -> bool:
+    return len(spool(operator.site)) == AT_ONCE or some_answered(slow)
+
+
 def test_many_slow_uploads_leave_threads_for_everybody_else(operator: Operator) -> None:
     limit = time.monotonic() + SECONDS
     in_time = False
     while not in_time:  # a machine that stands still for a while gives the slow ones up before others have come
         with slow_ones(operator) as slow:
-            until(lambda slow=slow: len(spool(operator.site)) == AT_ONCE or some_answered(slow))  # type: ignore[misc]
+            until(partial(all_wait_or_one_is_answered, operator, slow))
             status, _, said = operator.send(POWER)
             page = operator.page("/operations/imports/")
             in_time = not some_answered(slow)

@@ -10,10 +10,11 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -102,10 +103,9 @@ def told() -> Iterator[Peer]:
         yield started
 
 
-def asked(told: Peer, tmp_path: Path, flavour: str = "prometheus", *, partial: bool = False, **site: object) -> Rows:
+def asked(told: Peer, tmp_path: Path, flavour: str = "prometheus", *, partial: bool = False, **site: Any) -> Rows:
     """The rows of a window."""
-    reached = replace(Site(told.address, longest_s=120.0), **site)  # type: ignore[arg-type]
-    server = Server(reached, flavour, partial=partial)
+    server = Server(Site(told.address, **site), flavour, partial=partial)
     catalogue = Catalogue(load_mappings(None))
     found: Rows = []
     for chunk in server.samples([WATTS], START_MS, END_MS, catalogue, NOW_MS, tmp_path):
